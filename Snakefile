@@ -1,0 +1,64 @@
+# Front door. The path grammar stands in workflow/lib/paths.py; every artifact's inputs come from
+# the study's graph (workflow/lib/study.py). Recipes are pinned here, once, before any job.
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "workflow/lib"))
+# Jobs run this checkout's code, the very files whose meaning is pinned, and no installed copy.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT / "workflow/lib")])
+os.environ["PYTHONHASHSEED"] = "0"
+
+import ledger
+import paths
+import overview
+import recipes
+from snakemake.utils import min_version, validate
+from study import Study, StudyError
+
+min_version("9.10")
+
+
+if "seeds" not in config:
+
+    # `--config study=NAME` reads workflow/config/NAME.yaml; `--configfile FILE` reads any file.
+    configfile: ROOT / f"workflow/config/{config.get('study', 'digits')}.yaml"
+
+
+try:
+    validate(config, str(ROOT / "workflow/config/schema.yaml"))
+    STUDY = Study(config, ROOT)
+    if workflow.is_main_process:
+        RECIPES = recipes.pin(STUDY, Path.cwd())
+        LEDGER = ledger.Ledger(STUDY.graph, RECIPES, Path.cwd())
+        LEDGER.settle()
+except StudyError as error:
+    raise WorkflowError(f"study {config.get('study', '?')}: {error}") from None
+
+
+wildcard_constraints:
+    dataset=overview.either(STUDY.datasets),
+    base=overview.either(STUDY.bases),
+    partition=overview.either(STUDY.partitions),
+    method=overview.either(STUDY.methods),
+    evidence=overview.either(STUDY.evidence),
+    metric=overview.either(STUDY.metrics),
+    table=overview.either(STUDY.tables),
+    figure=overview.either(STUDY.figures),
+    s=r"\d+",
+    u=r"\d+",
+
+
+# Snakemake takes the default target from this file alone, not from an included one.
+rule all:
+    input:
+        overview.made_by(STUDY, "collect", "table", "figure", "page"),
+        paths.AUDIT.format(study=STUDY.name),
+
+
+include: "workflow/rules/check.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/cells.smk"
+include: "workflow/rules/report.smk"

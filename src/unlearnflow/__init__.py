@@ -1,0 +1,1 @@
+"""Reproducible machine unlearning: partitions, training, methods, evidence, metrics, reports."""

@@ -1,0 +1,1 @@
+"""What is kept of a model for the metrics: one file each, `gather(...)`."""

@@ -1,0 +1,54 @@
+"""Membership inference: the AUC of each attack for each method."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from unlearnflow.plotting import PALETTE, STYLE, figure
+from unlearnflow.statistics import failed, summaries
+
+ATTACKS = ("loss", "confidence", "entropy", "correctness")
+
+
+def draw(table: pd.DataFrame, *, base: str | None = None) -> Figure:
+    """Draw the AUC of forget rows against held-out rows, with 95% intervals; 0.5 is chance.
+
+    The grey band is retrain's interval for the loss attack: what cannot be told from it.
+    base: null for the first of the study.
+    """
+    with mpl.rc_context(fname=str(STYLE)):
+        return _draw(table, base)
+
+
+def _draw(table: pd.DataFrame, base: str | None) -> Figure:
+    table = table[table.base == (base or table.base.iloc[0])]
+    broken = set(failed(table))
+    found = summaries(table[table.metric == "membership"])
+    partitions = list(dict.fromkeys(found.partition))
+    made = figure(len(partitions), width=2.4 * len(partitions) + 0.6, height=3.0)
+    for column, (axes, partition) in enumerate(zip(made.axes, partitions, strict=True)):
+        part = found[found.partition == partition]
+        methods = [
+            m for m in dict.fromkeys(part.method) if (part.base.iloc[0], partition, m) not in broken
+        ]
+        place = np.arange(len(methods))[::-1]
+        for i, attack in enumerate(ATTACKS):
+            rows = part[part.quantity == f"{attack}_auc"].set_index("method").reindex(methods)
+            axes.errorbar(
+                rows["mean"], place + 0.27 - 0.18 * i, xerr=rows.half, fmt="osD^"[i],
+                ms=3.5, color=PALETTE[i], elinewidth=0.7, label=attack,
+            )  # fmt: skip
+        reference = part[(part.quantity == "loss_auc") & (part.method == "retrain")]
+        if len(reference) and np.isfinite(reference.half.iloc[0]):
+            mean, half = reference["mean"].iloc[0], reference.half.iloc[0]
+            axes.axvspan(mean - half, mean + half, color="#dddddd", lw=0, zorder=0)
+        axes.axvline(0.5, color="black", lw=0.7)
+        axes.set_yticks(place, methods if column == 0 else [])
+        axes.set_title(partition)
+        axes.set_xlabel("AUC (0.5: chance)")
+        axes.grid(visible=False, axis="y")
+    made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return made

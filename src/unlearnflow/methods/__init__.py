@@ -1,0 +1,1 @@
+"""Unlearning methods, one folder for each family of models."""

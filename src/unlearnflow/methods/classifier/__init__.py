@@ -1,0 +1,1 @@
+"""Unlearning of classifiers: one file each, `unlearn(model, data, rng, *, ...)`."""

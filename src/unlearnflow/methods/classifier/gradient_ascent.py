@@ -1,0 +1,49 @@
+"""Gradient ascent on the forget set (NegGrad)."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unlearnflow.rng import Stream
+from unlearnflow.training import optimiser, run
+from unlearnflow.types import UnlearningData
+
+
+def unlearn(
+    model: nn.Module,
+    data: UnlearningData,
+    rng: Stream,
+    *,
+    epochs: int,
+    lr: float = 1e-3,
+    batch_size: int = 128,
+    momentum: float = 0.0,
+    clip: float | None = 1.0,
+) -> nn.Module:
+    """Raise the loss of the forget rows; the retain rows are not looked at.
+
+        min_w -CE(D_f; w), from w0
+
+    epochs: 0 is the identity; a forget set smaller than the batch is one batch. clip: bound on
+    the gradient's L2 norm, without which the unbounded loss runs away; null for none.
+    Reference: the 'NegGrad' of arXiv:1911.04933, section 5.
+    Departures: (1) batch normalisation keeps its running statistics and uses them: the statistics
+    of forget batches alone would break the model by themselves. (2) no weight decay.
+    """
+    if epochs < 0 or lr <= 0:
+        raise ValueError(f"gradient_ascent: epochs {epochs} must be >= 0 and lr {lr} > 0.")
+    student = copy.deepcopy(model).eval()
+    rule = optimiser(student, kind="sgd", lr=lr, momentum=momentum, weight_decay=0.0)
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return -functional.cross_entropy(model(images), labels)
+
+    epochs_run = run(
+        student, data.forget, rng, rule, loss, range(epochs), batch_size=batch_size, clip=clip
+    )
+    for _ in epochs_run:
+        pass
+    return student

@@ -1,0 +1,53 @@
+"""Descent on the retain set with ascent on the forget set (NegGrad+)."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unlearnflow.rng import Stream
+from unlearnflow.training import cycle, fit, normalise
+from unlearnflow.types import UnlearningData
+
+
+def unlearn(
+    model: nn.Module,
+    data: UnlearningData,
+    rng: Stream,
+    *,
+    epochs: int,
+    beta: float = 0.95,
+    lr: float = 0.01,
+    batch_size: int = 128,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    clip: float | None = None,
+    schedule: Literal["cosine", "none"] = "none",
+) -> nn.Module:
+    """Take steps on the weighted difference of the two losses, a batch of each set in a step.
+
+        min_w beta CE(D_r; w) - (1 - beta) CE(D_f; w), from w0
+
+    epochs: passes over the retain rows; forget batches are drawn in turn, as often as needed.
+    beta: in [0, 1]; 1 is `finetune` bit for bit (no forget batch is looked at).
+    Reference: 'NegGrad+' of arXiv:2302.09880, section 5.
+    """
+    if not 0 <= beta <= 1:
+        raise ValueError(f"neggrad_plus: beta must be in [0, 1], got {beta}.")
+    forget = cycle(data.forget, batch_size, rng.child("forget"))
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        retained = functional.cross_entropy(model(images), labels)
+        if beta == 1:
+            return retained
+        batch = next(forget)
+        forgotten = functional.cross_entropy(model(normalise(batch.images)), batch.labels)
+        return beta * retained - (1 - beta) * forgotten
+
+    return fit(
+        copy.deepcopy(model), data.retain, rng, loss, epochs=epochs, lr=lr, batch_size=batch_size,
+        momentum=momentum, weight_decay=weight_decay, clip=clip, schedule=schedule,
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""The study's page: one self-contained HTML file, readable offline."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from unlearnflow.quantities import CONFUSION, COST, MAIN
+from unlearnflow.statistics import failed
+
+TEMPLATE = Path(__file__).parent / "page.html.j2"
+
+
+def render(
+    study: Mapping[str, Any],
+    table: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    figures: Mapping[str, bytes],
+    versions: Mapping[str, str],
+    config_text: str,
+) -> str:
+    """Return the page's HTML.
+
+    study: the study's config. table: all measurements. tables: name -> tidy frame of
+    `unlearnflow.tables`. figures: name -> PNG bytes. versions: library -> version.
+    Everything that comes from outside the template is escaped.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    broken = failed(table)
+    headed = {q.heading: q.meaning for q in (*MAIN, *COST, *CONFUSION)}
+    return template.render(
+        study=study,
+        sections=[_section(name, frame, table, broken) for name, frame in tables.items()],
+        figures={k: base64.b64encode(v).decode() for k, v in figures.items()},
+        captions=CAPTIONS,
+        titles=TITLES,
+        meanings=headed,
+        broken=[f"{method} on {partition}" for _, partition, method in broken],
+        versions=versions,
+        config_text=config_text,
+        runs=len(table[["base", "partition", "method", "s", "u"]].drop_duplicates()),
+    )
+
+
+TITLES = {
+    "classifier": "Forgetting, utility, membership, distance to retraining",
+    "cost": "Cost",
+    "per_class": "Test accuracy by class",
+    "confusion": "Interclass confusion",
+}
+CAPTIONS = {
+    "tradeoff": "Forgetting against retention against cost. Right: more is kept in memory; up: "
+    "more is kept of what should stay. The star is retraining; the closer, the better.",
+    "per_class": "Who pays: test accuracy of every class after the request.",
+    "membership": "What an attacker sees: AUC of forget rows against held-out rows of the same "
+    "classes. The grey band is retraining's interval.",
+}
+
+
+def number(mean: float, half: float, digits: int) -> dict[str, str]:
+    """Return a cell's text: mean, +- half-width; a dash where undefined."""
+    if math.isnan(mean):
+        return {"mean": "–", "half": ""}
+    half_text = "" if math.isnan(half) else f"± {half:.{digits}f}"
+    return {"mean": f"{mean:.{digits}f}", "half": half_text}
+
+
+def _section(
+    name: str, frame: pd.DataFrame, table: pd.DataFrame, broken: list[tuple[str, str, str]]
+) -> dict[str, Any]:
+    """Return a table section: for each base and partition a grid of cells with their sources."""
+    grouped = table.groupby(["base", "partition", "method", "metric"]).artifact
+    sources = {key: list(paths.unique()) for key, paths in grouped}
+    grids = []
+    for (base, partition), group in frame.groupby(["base", "partition"], sort=False):
+        headings = list(dict.fromkeys(group.quantity))
+        rows = []
+        for method, cells in group.groupby("method", sort=False):
+            found = {}
+            for cell in cells.to_dict("records"):
+                paths = sources[base, partition, method, cell["metric"]]
+                found[cell["quantity"]] = {
+                    **number(cell["mean"], cell["half"], int(cell["digits"])),
+                    "n": cell["n"],
+                    "path": common(paths),
+                }
+            rows.append(
+                {
+                    "method": method,
+                    "failed": (base, partition, method) in broken,
+                    "cells": [found.get(h) for h in headings],
+                    "paths": sorted({c["path"] for c in found.values()}),
+                }
+            )
+        grids.append({"base": base, "partition": partition, "headings": headings, "rows": rows})
+    return {"name": name, "grids": grids}
+
+
+def common(paths: list[str]) -> str:
+    """Return one path for all, the seeds that differ written as {0,1,2}."""
+    split = [path.split("/") for path in paths]
+    parts = []
+    for column in zip(*split, strict=True):
+        values = list(dict.fromkeys(column))
+        if len(values) == 1:
+            parts.append(values[0])
+            continue
+        head = values[0].rstrip("0123456789").partition(".")[0].rstrip("0123456789")
+        tail = values[0].partition(".")[1] + values[0].partition(".")[2]
+        inner = [v.removeprefix(head).removesuffix(tail) if tail else v.removeprefix(head)
+                 for v in values]  # fmt: skip
+        parts.append(f"{head}{{{','.join(inner)}}}{tail}")
+    return "/".join(parts)

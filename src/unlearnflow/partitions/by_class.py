@@ -1,0 +1,37 @@
+"""Forget one class, or a share of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unlearnflow.rng import Stream
+from unlearnflow.types import Partition
+
+
+def partition(
+    labels: np.ndarray,
+    trained_on: np.ndarray,
+    rng: Stream,
+    classes: tuple[str, ...],
+    *,
+    label: int,
+    share: float = 1.0,
+) -> Partition:
+    """Forget round(share n) of the n training rows of one class.
+
+    labels: int64 (N,). trained_on: bool (N,). label: in 0..len(classes)-1. share: in (0, 1].
+    ValueError when the label is unknown, or the request forgets or retains nothing.
+    """
+    if not 0 <= label < len(classes):
+        raise ValueError(f"by_class: label must be in 0..{len(classes) - 1}, got {label}.")
+    if not 0 < share <= 1:
+        raise ValueError(f"by_class: share must be in (0, 1], got {share}.")
+    rows = np.flatnonzero(trained_on & (labels == label))
+    forget = np.sort(rng.numpy().permutation(rows)[: round(share * len(rows))])
+    retain = np.setdiff1d(np.flatnonzero(trained_on), forget)
+    if len(forget) == 0 or len(retain) == 0:
+        raise ValueError(
+            f"by_class: label {label} with share {share} forgets {len(forget)} rows and retains "
+            f"{len(retain)}; both must be above 0. Choose another label or share."
+        )
+    return Partition(forget, retain, labels, labels, classes)

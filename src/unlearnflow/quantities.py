@@ -1,0 +1,102 @@
+"""The quantities that reports print: their names, meaning, and what is good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from unlearnflow.statistics import KEYS, failed, summaries
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A printed quantity: where it comes from, its heading, digits, and one line of meaning."""
+
+    metric: str
+    key: str
+    heading: str
+    digits: int
+    meaning: str = ""
+
+
+MAIN = (
+    Quantity("accuracy", "forget", "forget", 3,
+             "Accuracy on the forget rows, true labels. Good: as retrain."),
+    Quantity("accuracy", "retain", "retain", 3,
+             "Accuracy on the retain rows. Good: as retrain."),
+    Quantity("accuracy", "test_kept", "test", 3,
+             "Accuracy on test rows of classes that still have retain rows. Good: as retrain."),
+    Quantity("accuracy", "test_gone", "test, gone", 3,
+             "Accuracy on test rows of classes taken away whole. Good: as retrain (0)."),
+    Quantity("membership", "loss_auc", "MIA AUC", 3,
+             "Loss attack, forget rows against held-out rows of the same classes. 0.5: cannot be "
+             "told apart; above: still looks trained on; below: looks forgotten too much."),
+    Quantity("membership", "loss_tpr_at_1_fpr", "TPR@1%", 3,
+             "True-positive rate of that attack at 1% false positives. Good: 0.01."),
+    Quantity("gap_to_retrain", "average_gap", "avg. gap", 3,
+             "Mean |difference to retrain| over forget, retain, test accuracy and attack success. "
+             "Good: 0."),
+    Quantity("tug_of_war", "tow", "ToW", 3,
+             "Product of (1 - |difference to retrain|) over forget, retain, test accuracy. "
+             "Good: 1."),
+    Quantity("divergence_to_retrain", "js_forget", "JS forget", 3,
+             "Jensen-Shannon divergence to retrain's outputs on forget rows, in [0, 0.693]. "
+             "Good: 0."),
+    Quantity("divergence_to_retrain", "activation_test", "activation", 3,
+             "Mean L2 distance to retrain's softmax outputs on test rows, in [0, 1.414]. Good: 0."),
+)  # fmt: skip
+COST = (
+    Quantity("time", "seconds", "seconds", 3, "Wall seconds of the method alone."),
+    Quantity("time", "rte", "RTE", 3, "Seconds / seconds of retrain. Good: well below 1."),
+    Quantity("movement", "relative", "moved", 3,
+             "L2 distance that the weights moved / their norm. 0 is a method that did nothing."),
+)  # fmt: skip
+CONFUSION = (
+    Quantity("interclass_confusion", "ic_err_test", "IC-ERR test", 3,
+             "Share of test rows of the two confused classes that are misclassified. Good: low."),
+    Quantity("interclass_confusion", "fgt_err_test", "FGT-ERR test", 3,
+             "Share of these taken for the other of the two. Good: low."),
+    Quantity("interclass_confusion", "ic_err_forget", "IC-ERR forget", 3,
+             "The same on the forget rows, against their true labels."),
+    Quantity("interclass_confusion", "fgt_err_forget", "FGT-ERR forget", 3,
+             "The same on the forget rows."),
+)  # fmt: skip
+
+
+def tidy(table: pd.DataFrame, wanted: Sequence[Quantity]) -> pd.DataFrame:
+    """Return mean, half-width, interval and n of the wanted quantities, in their order.
+
+    A method that failed (moved nothing) has NaN everywhere but in its movement. A quantity that
+    is undefined for every method of a partition is left out there.
+    """
+    found = summaries(table).set_index(["metric", "quantity"], append=False)
+    broken = set(failed(table))
+    rows = []
+    for quantity in wanted:
+        key = (quantity.metric, quantity.key)
+        if key not in found.index:
+            continue
+        part = found.loc[[key]].reset_index(drop=True)
+        if quantity.metric not in ("movement", "time"):
+            cells = list(zip(part.base, part.partition, part.method, strict=True))
+            part.loc[[c in broken for c in cells], ["mean", "half"]] = float("nan")
+        part = part.assign(
+            quantity=quantity.heading,
+            metric=quantity.metric,
+            key=quantity.key,
+            low=part["mean"] - part.half,
+            high=part["mean"] + part.half,
+            digits=quantity.digits,
+        )
+        defined = part.groupby(["base", "partition"])["mean"].transform(lambda x: x.notna().any())
+        rows.append(part[defined.astype(bool)])
+    columns = [*KEYS[:3], "quantity", "metric", "key", "mean", "half", "low", "high", "n", "digits"]
+    if not rows:
+        return pd.DataFrame(columns=columns)
+    out = pd.concat(rows, ignore_index=True)[columns]
+    for name in ("partition", "method"):  # the order of the study, not of the alphabet
+        out[name] = pd.Categorical(out[name], list(dict.fromkeys(table[name])))
+    out = out.sort_values(["base", "partition", "method"], kind="stable").reset_index(drop=True)
+    return out.astype({"partition": str, "method": str})

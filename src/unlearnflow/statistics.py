@@ -1,0 +1,67 @@
+"""Means and intervals over nested seeds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+KEYS = ["base", "partition", "method", "metric", "quantity"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """mean; half: half-width of the 95% interval (NaN for one training seed); n: number of runs."""
+
+    mean: float
+    half: float
+    n: int
+
+
+def t_quantile(df: int) -> float:
+    """Return the 97.5% quantile of Student's t with df >= 1 degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 0.975))
+
+
+def summarise(group: pd.DataFrame) -> Summary:
+    """Summarise the values of one quantity over I training seeds x J unlearning seeds.
+
+        mean = 1/I sum_i y_i.,   half = t(0.975, I - 1) sd(y_1., ..., y_I.) / sqrt(I)
+
+    y_i. is the mean over the unlearning seeds of training seed i. The runs of one base model are
+    no independent replicates, so the interval rests on the I means alone; it covers the mean over
+    training and unlearning seeds. Undefined values (NaN) are left out; with none left all is NaN.
+    """
+    values = group.dropna(subset="value")
+    means = values.groupby("s").value.mean()
+    seeds = len(means)
+    if seeds == 0:
+        return Summary(math.nan, math.nan, 0)
+    half = t_quantile(seeds - 1) * means.std(ddof=1) / math.sqrt(seeds) if seeds > 1 else math.nan
+    return Summary(float(means.mean()), float(half), len(values))
+
+
+def summaries(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each base, partition, method, metric, quantity: mean, half, n.
+
+    Order is that of first appearance, so methods stand in the order of the study.
+    """
+    rows = []
+    for key, group in table.groupby(KEYS, sort=False):
+        found = summarise(group)
+        rows.append((*key, found.mean, found.half, found.n))
+    return pd.DataFrame(rows, columns=[*KEYS, "mean", "half", "n"])
+
+
+def failed(table: pd.DataFrame, tolerance: float = 0.0) -> list[tuple[str, str, str]]:
+    """Return (base, partition, method) of methods that moved no weight in some run.
+
+    `original` is meant to move nothing. A failed method has no result.
+    """
+    moved = table[(table.metric == "movement") & (table.quantity == "relative")]
+    still = moved[(moved.value <= tolerance) & (moved.method != "original")]
+    cells = still[["base", "partition", "method"]].drop_duplicates()
+    return [(str(b), str(p), str(m)) for b, p, m in cells.itertuples(index=False)]

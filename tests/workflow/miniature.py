@@ -1,0 +1,109 @@
+"""A miniature of the project that tests may change: real rules, real plug-ins, few epochs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+STUDY = """\
+study: digits
+question: Does the workflow keep its promises on a miniature?
+seeds: {data: 0, training: [0], unlearning: [0], per_job: all}
+datasets:
+  digits: {validation: 0.1, test: 0.2, judge: 0.5}
+classifier:
+  bases:
+    resnet_tiny: {dataset: digits, training: {epochs: 1, lr: 0.1}}
+  partitions:
+    class_3: {plugin: by_class, label: 3}
+  methods:
+    original: {}
+    retrain: {}
+    finetune: {epochs: 1}
+    gradient_ascent: {epochs: 1}
+  metrics:
+    accuracy: {}
+    tug_of_war: {}
+report:
+  tables: {classifier: {}}
+  figures: {tradeoff: {}}
+"""
+
+
+def make(folder: Path) -> Path:
+    """Copy the project's code into `folder` with the miniature study; run nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("Snakefile", "dvc.yaml", "uv.lock", "pyproject.toml", ".gitignore", ".dvcignore"):
+        if (ROOT / name).exists():
+            shutil.copy2(ROOT / name, folder / name)
+    for name in ("src", "workflow"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    (folder / "profiles").symlink_to("workflow/profiles")
+    (folder / "workflow/config/digits.yaml").write_text(STUDY)
+    # Two methods share a module that nobody else reaches.
+    (folder / "src/unlearnflow/shared_by_two.py").write_text("VALUE = 1\n")
+    for method in ("finetune", "gradient_ascent"):
+        file = folder / f"src/unlearnflow/methods/classifier/{method}.py"
+        file.write_text(file.read_text() + "\nfrom unlearnflow import shared_by_two as _\n")
+    return folder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did: exit status and everything that it printed."""
+
+    status: int
+    text: str
+
+
+def command(folder: Path, *words: str, check: bool = True, timeout: int = 600) -> Outcome:
+    """Run a program of this environment (snakemake, dvc, git) in a folder."""
+    program = Path(sys.executable).with_name(words[0])
+    first = str(program) if program.exists() else words[0]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment |= {"DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    environment |= {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER")
+                    for what in ("NAME", "EMAIL")}  # fmt: skip
+    done = subprocess.run(
+        [first, *words[1:]], cwd=folder, capture_output=True, text=True, check=False,
+        timeout=timeout, env=environment,
+    )  # fmt: skip
+    text = done.stdout + done.stderr
+    if check:
+        assert done.returncode == 0, text
+    return Outcome(done.returncode, text)
+
+
+def snakemake(folder: Path, *words: str, check: bool = True) -> Outcome:
+    """Run snakemake with the project's own profile."""
+    return command(folder, "snakemake", *words, check=check)
+
+
+def inodes(folder: Path) -> dict[str, int]:
+    """Return path -> inode of every artifact; a file that was written anew has another inode."""
+    files = [p for top in ("data", "reports") for p in (folder / top).rglob("*") if p.is_file()]
+    return {
+        p.relative_to(folder).as_posix(): p.stat().st_ino
+        for p in files
+        if not p.name.startswith(".") and p.relative_to(folder).parts[1] not in ("logs", "recipes")
+    }
+
+
+def made(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    """Return the artifacts that were made between two looks (records and timing left out)."""
+    return {
+        p for p, inode in after.items()
+        if before.get(p) != inode and p + ".json" in after and not p.startswith("data/timing")
+    }  # fmt: skip
+
+
+def methods_of(paths: set[str]) -> set[str]:
+    """Return the methods whose models, evidence or measurements are among the paths."""
+    kinds = ("unlearned", "evidence", "measured")
+    return {Path(p).parts[6] for p in paths if Path(p).parts[1] in kinds}

@@ -1,0 +1,257 @@
+"""Planning: signatures, meaning of code, the path grammar, mistakes in a study."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+import meaning
+import paths
+import recipes
+import signatures
+from signatures import StudyError
+from study import Study
+
+ROOT = Path(__file__).parents[2]
+
+
+def digits() -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load((ROOT / "workflow/config/digits.yaml").read_text())
+    return config
+
+
+# ---------------------------------------------------------------- meaning
+
+CODE = '''
+"""Module docstring."""
+import numpy
+
+def f(x: int = 1) -> int:
+    """Docstring."""
+    # comment
+    return x + 1
+'''
+
+
+def digest_of(text: str, folder: Path) -> str:
+    meaning.clear()
+    file = folder / "src" / "m.py"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    return meaning.source(file, folder).digest
+
+
+def test_comments_docstrings_and_layout_have_no_meaning(tmp_path: Path) -> None:
+    other = CODE.replace("# comment", "# another").replace("Docstring.", "Other.")
+    other = other.replace("return x + 1", "return (x\n            + 1)").replace("Module ", "")
+    assert digest_of(CODE, tmp_path) == digest_of(other, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("x + 1", "x + 2"), ("= 1)", "= 2)"), ("x + 1", "x - 1"), ("numpy", "torch")]
+)
+def test_every_other_change_has_meaning(tmp_path: Path, old: str, new: str) -> None:
+    assert digest_of(CODE, tmp_path) != digest_of(CODE.replace(old, new), tmp_path)
+
+
+def test_a_docstring_is_only_dropped_where_it_stands_first(tmp_path: Path) -> None:
+    late = CODE.replace("return x + 1", "x = 'a'\n    return x + 1")
+    assert digest_of(late, tmp_path) != digest_of(late.replace("'a'", "'b'"), tmp_path)
+
+
+def test_meaning_does_not_depend_on_the_python_that_reads_it(tmp_path: Path) -> None:
+    """The digest is written here as a constant: another Python must find the same."""
+    assert digest_of("def f(x):\n    return [x, f'{x!r:>3}', 1.5]\n", tmp_path) == GOLDEN
+
+
+GOLDEN = "unset"
+
+
+def test_reach_follows_imports_of_every_form(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "unlearnflow"
+    (package / "methods").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "methods" / "__init__.py").write_text("")
+    (package / "deep.py").write_text("import torch\n")
+    (package / "shared.py").write_text("from . import deep\n")
+    (package / "alone.py").write_text("x = 1\n")
+    method = package / "methods" / "m.py"
+    method.write_text(
+        "import numpy as np\ndef unlearn():\n    from unlearnflow.shared import thing\n"
+    )
+    meaning.clear()
+    files, foreign = meaning.reach([method], tmp_path)
+    names = {Path(f).name for f in files}
+    assert names == {"__init__.py", "m.py", "shared.py", "deep.py"}
+    assert foreign == {"numpy", "torch"}
+
+
+def test_planning_imports_the_standard_library_alone() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'workflow/lib'); before = set(sys.modules);"
+        "import overview, recipes, ledger, study;"
+        "new = {m.partition('.')[0] for m in set(sys.modules) - before};"
+        "own = {'overview', 'recipes', 'ledger', 'study', 'paths', 'meaning', 'signatures'};"
+        "print(sorted(new - own - set(sys.stdlib_module_names)))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert out.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------- paths
+
+names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
+seeds = st.integers(0, 10**6)
+
+
+@given(names, names, names, names, names, seeds, seeds)
+def test_a_path_reads_back_into_its_names(
+    dataset: str, base: str, partition: str, method: str, metric: str, s: int, u: int
+) -> None:
+    given = {
+        "base": f"{dataset}-{base}", "partition": partition, "method": method,
+        "metric": metric, "s": str(s), "u": str(u),
+    }  # fmt: skip
+    assert paths.parse(paths.MEASURED, paths.MEASURED.format(**given)) == given
+
+
+def test_a_foreign_path_is_refused() -> None:
+    with pytest.raises(ValueError, match="path grammar"):
+        paths.parse(paths.IMAGES, "data/images/../digits.npz")
+
+
+# ---------------------------------------------------------------- signatures
+
+
+def fits(value: object, annotation: str) -> bool:
+    import ast
+
+    return signatures._fits(value, ast.parse(annotation, mode="eval").body)
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "expected"),
+    [
+        (1, "int", True), (True, "int", False), (1.5, "int", False), (1, "float", True),
+        ("1e-3", "float", False), (None, "float | None", True), (None, "float", False),
+        ("sgd", "Literal['sgd', 'adam']", True), ("sdg", "Literal['sgd', 'adam']", False),
+        (1, "Literal[True]", False), ([1, 2], "tuple[int, ...]", True), (["a"], "list[int]", False),
+        ([1, "a"], "tuple[int, str]", True), ([1], "tuple[int, str]", False),
+        ({"a": 1}, "dict[str, int]", True), ({"a": "b"}, "dict[str, int]", False),
+        (3, "'int | None'", True), ([[1, 2], [3]], "list[list[int]]", True),
+    ],
+)  # fmt: skip
+def test_values_are_checked_against_annotations(
+    value: object, annotation: str, expected: bool
+) -> None:
+    assert fits(value, annotation) is expected
+
+
+# ---------------------------------------------------------------- mistakes in a study
+
+
+def broken(change) -> str:  # type: ignore[no-untyped-def]
+    config = copy.deepcopy(digits())
+    change(config)
+    with pytest.raises(StudyError) as caught:
+        Study(config, ROOT)
+    return str(caught.value)
+
+
+def test_the_default_study_is_sound() -> None:
+    study = Study(digits(), ROOT)
+    assert len(study.graph) > 100
+    seen: set[str] = set()
+    for artifact in study.graph.values():
+        assert all(p in seen or p.startswith("data/recipes/") for p in artifact.inputs.values())
+        seen.add(artifact.path)
+
+
+def test_an_unknown_method_is_named_with_the_nearest() -> None:
+    told = broken(lambda c: c["classifier"]["methods"].update(scrab=None))
+    assert "classifier.methods.scrab" in told
+    assert "Did you mean 'scrub'?" in told
+
+
+def test_an_unknown_setting_is_named_with_the_allowed_ones() -> None:
+    told = broken(lambda c: c["classifier"]["methods"]["scrub"].update(alhpa=0.1))
+    assert "classifier.methods.scrub" in told
+    assert "Did you mean 'alpha'?" in told
+
+
+def test_a_setting_of_the_wrong_type_is_named() -> None:
+    told = broken(lambda c: c["classifier"]["methods"]["scrub"].update(alpha="1e-3"))
+    assert "classifier.methods.scrub" in told
+    assert "write 1.0e-3" in told
+
+
+def test_an_override_for_an_unknown_partition_is_named() -> None:
+    told = broken(
+        lambda c: c["classifier"]["methods"]["scrub"].update(per_partition={"clas_3": {}})
+    )
+    assert "Did you mean 'class_3'?" in told
+
+
+def test_training_settings_are_checked_too() -> None:
+    told = broken(lambda c: c["classifier"]["bases"]["resnet_tiny"]["training"].update(epoch=1))
+    assert "training.fit" in told
+    assert "Did you mean 'epochs'?" in told
+
+
+def test_a_metric_that_compares_with_an_absent_method_is_refused() -> None:
+    told = broken(lambda c: c["classifier"]["methods"].pop("retrain"))
+    assert "add `retrain: {}`" in told
+
+
+def test_splits_that_leave_nothing_are_refused() -> None:
+    told = broken(lambda c: c["datasets"]["digits"].update(test=0.9, judge=0.2))
+    assert "leaves nothing to train on" in told
+
+
+def test_names_that_would_leave_their_folder_are_refused() -> None:
+    told = broken(lambda c: c["classifier"]["partitions"].update({"../x": None}))
+    assert "becomes part of a path" in told
+
+
+# ---------------------------------------------------------------- recipes
+
+
+def test_recipes_change_only_where_the_study_does(tmp_path: Path) -> None:
+    study = Study(digits(), ROOT)
+    before = recipes.cook(study)
+    config = digits()
+    config["classifier"]["methods"]["scrub"]["alpha"] = 0.123
+    after = recipes.cook(Study(config, ROOT))
+    changed = {Path(p).stem for p in before if before[p] != after[p]}
+    assert changed == {"scrub", "page"}
+
+
+def test_recipes_are_written_only_when_they_change(tmp_path: Path) -> None:
+    study = Study(digits(), ROOT)
+    recipes.pin(study, tmp_path)
+    ages = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.json")}
+    recipes.pin(study, tmp_path)
+    assert ages == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.json")}
+
+
+def test_recipes_name_the_locked_versions() -> None:
+    import json
+
+    cooked = recipes.cook(Study(digits(), ROOT))
+    unlearn = json.loads(next(t for p, t in cooked.items() if p.endswith("scrub.json")))
+    assert unlearn["libraries"]["torch"] == recipes.locked_versions(ROOT)["torch"]
+    assert all(
+        " or " not in v for t in cooked.values() for v in json.loads(t)["libraries"].values()
+    )
+    partition = json.loads(cooked["data/recipes/partition/digits/class_3.json"])
+    assert "torch" in partition["libraries"] or "numpy" in partition["libraries"]

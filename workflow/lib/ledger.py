@@ -1,0 +1,147 @@
+"""Records against recipes: what is current, what is stale and why.
+
+Every artifact X has a record X.json: SHA-256 of itself, of its recipe and of each input. An
+artifact is current when it exists, its record agrees with the pinned recipe and with the records
+of its inputs, and all its inputs are current. Ages of files play no part in this: `settle` makes
+them follow from it, because Snakemake decides by age. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import paths
+from study import Artifact
+
+LONG_AGO = 1_000_000_000_000_000_000
+"""Modification time, in ns, that stale artifacts are given: 2001, older than any recipe."""
+UNRECORDED = ("timing",)
+"""Rules whose files are no artifacts: run times, which have no part in any identity."""
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Return a record, or None when it is missing or unreadable."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Ledger:
+    """What the records below `folder` say about a graph."""
+
+    def __init__(self, graph: dict[str, Artifact], recipes: dict[str, str], folder: Path) -> None:
+        self.graph = graph
+        self.recipes = recipes
+        self.folder = folder
+        self.records: dict[str, dict[str, Any] | None] = {}
+        self.reasons: dict[str, str] = {}
+        for artifact in graph.values():
+            reason = self._reason(artifact)
+            if reason:
+                self.reasons[artifact.path] = reason
+
+    def _identity(self, path: str) -> str | None:
+        if path in self.recipes:
+            return self.recipes[path]
+        record = self.records.get(path)
+        return record["sha256"] if record else None
+
+    def _reason(self, artifact: Artifact) -> str:
+        """Return why an artifact is stale, or '' when it is current."""
+        path = self.folder / artifact.path
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return "missing"
+        if artifact.rule in UNRECORDED:
+            return self.reasons.get(artifact.inputs["model"], "")
+        record = read_record(self.folder / paths.record(artifact.path))
+        self.records[artifact.path] = record
+        if record is None or not {"sha256", "bytes", "inputs"} <= record.keys():
+            return "has no readable record"
+        if record["bytes"] != size:
+            return f"has {size} bytes, its record says {record['bytes']}: truncated or foreign"
+        for path_in in artifact.inputs.values():
+            if path_in in self.reasons and self.graph[path_in].rule not in UNRECORDED:
+                return f"made from {path_in}, which is stale"
+            if path_in in self.graph and self.graph[path_in].rule in UNRECORDED:
+                continue
+            if path_in not in record["inputs"]:
+                return f"made without {path_in}"
+            if record["inputs"][path_in] != self._identity(path_in):
+                return self._why_changed(artifact, record, path_in)
+        return ""
+
+    def _why_changed(self, artifact: Artifact, record: dict[str, Any], path_in: str) -> str:
+        if path_in not in self.recipes:
+            return f"{path_in} is not the one it was made from"
+        return f"the recipe {path_in} has changed since"
+
+    def settle(self) -> int:
+        """Make ages follow from content; return how many files were given another age.
+
+        A current artifact that is older than one of its inputs becomes as old as the youngest of
+        them. A stale one that could pass for current becomes very old.
+        """
+        touched = 0
+        ages: dict[str, int] = {}
+
+        def age(path: str) -> int:
+            if path not in ages:
+                ages[path] = (self.folder / path).stat().st_mtime_ns
+            return ages[path]
+
+        for artifact in self.graph.values():
+            path = self.folder / artifact.path
+            reason = self.reasons.get(artifact.path, "")
+            if reason == "missing":
+                continue
+            if reason:
+                wanted = LONG_AGO
+            else:
+                needed = max((age(p) for p in artifact.inputs.values()), default=0)
+                wanted = max(age(artifact.path), needed)
+            if age(artifact.path) != wanted:
+                os.utime(path, ns=(wanted, wanted))
+                if path.is_symlink():
+                    os.utime(path, ns=(wanted, wanted), follow_symlinks=False)
+                ages[artifact.path] = wanted
+                touched += 1
+        return touched
+
+    def audit(self) -> list[dict[str, str]]:
+        """Return a row for each artifact that is stale or whose bytes are not as recorded."""
+        rows = []
+        for artifact in self.graph.values():
+            reason = self.reasons.get(artifact.path, "")
+            if not reason and artifact.rule not in UNRECORDED:
+                record = self.records[artifact.path]
+                if record is not None and sha256(self.folder / artifact.path) != record["sha256"]:
+                    reason = "its bytes are not those of its record: damaged or edited"
+            if reason:
+                rows.append({"artifact": artifact.path, "rule": artifact.rule, "reason": reason})
+        return rows
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows as an aligned text table."""
+    if not rows:
+        return ""
+    names = list(rows[0])
+    widths = {n: max(len(n), *(len(str(r[n])) for r in rows)) for n in names}
+    lines = ["  ".join(n.ljust(widths[n]) for n in names).rstrip()]
+    lines += ["  ".join(str(r[n]).ljust(widths[n]) for n in names).rstrip() for r in rows]
+    return "\n".join(lines)

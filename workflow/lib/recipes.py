@@ -1,0 +1,130 @@
+"""Pin the recipes of a study: settings, meaning of the code, versions of the libraries.
+
+`pin` runs once, in the main process, before any job. It writes a recipe only when its content
+changes, so that a recipe's age says when the meaning changed. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import paths
+from meaning import reach
+from study import Entry, Study
+
+SCRIPTS = "workflow/scripts"
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "open_clip": "open-clip-torch",
+}
+"""Modules whose distribution has another name."""
+
+
+def locked_versions(root: Path) -> dict[str, str]:
+    """Return distribution -> version from uv.lock (empty when there is none)."""
+    lock = root / "uv.lock"
+    if not lock.is_file():
+        return {}
+    packages = tomllib.loads(lock.read_text(encoding="utf-8"))["package"]
+    versions: dict[str, str] = {}
+    for package in packages:
+        if "version" in package:
+            both = [v for v in (versions.get(package["name"]), package["version"]) if v]
+            versions[package["name"]] = " or ".join(sorted(set(both)))
+    return versions
+
+
+def text(value: Any) -> str:
+    """Return the JSON text of a recipe or record: sorted keys, final newline."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_if_changed(path: Path, content: str) -> bool:
+    """Write atomically unless the file has this very content. Return whether it was written."""
+    if path.is_file() and path.read_text(encoding="utf-8") == content:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(content, encoding="utf-8")
+    os.replace(partial, path)
+    return True
+
+
+def digest(content: str) -> str:
+    """Return the SHA-256 of a recipe's text."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+class _Cook:
+    """Builds recipes; holds what is read once."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.root = study.root
+        self.versions = locked_versions(study.root)
+
+    def recipe(self, stage: str, script: str, name: str, files: list[Path], **content: Any) -> str:
+        code, foreign = reach([self.root / SCRIPTS / f"{script}.py", *files], self.root)
+        wanted = {DISTRIBUTIONS.get(m, m.replace("_", "-").lower()) for m in foreign}
+        libraries = {d: self.versions[d] for d in sorted(wanted) if d in self.versions}
+        return text({"stage": stage, "name": name, "code": code, "libraries": libraries, **content})
+
+    def of(self, stage: str, item: Entry, files: list[Path] | None = None, **content: Any) -> str:
+        content = {"settings": item.settings, **content}
+        return self.recipe(
+            stage, stage, item.name, [item.file, *(files or [])], plugin=item.plugin, **content
+        )
+
+
+def cook(study: Study) -> dict[str, str]:
+    """Return recipe path -> text for the whole study, writing nothing."""
+    c = _Cook(study)
+    out: dict[str, str] = {}
+    grammar = paths.RECIPE
+    for name, dataset in study.datasets.items():
+        split = {k: dataset.extra.get(k, 0.0) for k in ("validation", "test", "judge")}
+        out[grammar["images"].format(dataset=name)] = c.of(
+            "images", dataset, split=split, seed=study.data_seed
+        )
+        for partition, item in study.partitions.items():
+            path = grammar["partition"].format(dataset=name, partition=partition)
+            out[path] = c.of("partition", item, seed=study.data_seed)
+    for base, model in study.bases.items():
+        out[grammar["base"].format(base=base)] = c.of(
+            "base", model, training=model.extra.get("training") or {}
+        )
+        for (method, partition), settings in study.settings.items():
+            path = grammar["unlearn"].format(base=base, partition=partition, method=method)
+            item = study.methods[method]
+            out[path] = c.of("unlearn", item, [model.file], settings=settings)
+    models = [m.file for m in study.models.values()]
+    for name, item in study.evidence.items():
+        out[grammar["evidence"].format(evidence=name)] = c.of("evidence", item, models)
+    for name, metric in study.metrics.items():
+        out[grammar["measure"].format(metric=name)] = c.of("measure", metric)
+    names = {"study": study.name}
+    out[grammar["collect"].format(**names)] = c.recipe("collect", "collect", study.name, [])
+    for name, table in study.tables.items():
+        out[grammar["table"].format(table=name, **names)] = c.of("table", table)
+    for name, figure in study.figures.items():
+        out[grammar["figure"].format(figure=name, **names)] = c.of("figure", figure)
+    out[grammar["page"].format(**names)] = c.recipe(
+        "page", "page", study.name, [], settings={"study": study.config}
+    )
+    return out
+
+
+def pin(study: Study, folder: Path) -> dict[str, str]:
+    """Write the study's recipes below `folder` and return recipe path -> SHA-256 of its text."""
+    digests = {}
+    for path, content in cook(study).items():
+        write_if_changed(folder / path, content)
+        digests[path] = digest(content)
+    return digests

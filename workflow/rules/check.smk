@@ -1,0 +1,57 @@
+# Public targets beside `all`; each ends with an audit of what it made.
+
+
+rule figures:
+    input:
+        overview.made_by(STUDY, "table", "figure"),
+        paths.AUDIT.format(study=STUDY.name),
+
+
+# One target for each folder of data/, for dvc.yaml.
+for _folder, _rules in {
+    "data_images": ["images"],
+    "data_partition": ["partition"],
+    "data_base": ["base", "base_relabelled"],
+    "data_unlearned": ["unlearn", "timing"],
+    "data_evidence": ["evidence"],
+    "data_measured": ["measure"],
+}.items():
+
+    rule:
+        name:
+            _folder
+        localrule: True
+        input:
+            overview.made_by(STUDY, *_rules),
+
+
+# The record of an audit, made anew whenever anything of the study was.
+rule audited:
+    input:
+        overview.made_by(STUDY, "page", "table", "figure"),
+    output:
+        report=paths.AUDIT.format(study=STUDY.name),
+    localrule: True
+    script:
+        "../scripts/audit.py"
+
+
+# Compares every record with the pinned recipes and every byte with its record; never skipped.
+rule audit:
+    localrule: True
+    script:
+        "../scripts/audit.py"
+
+
+rule plan:
+    localrule: True
+    script:
+        "../scripts/plan.py"
+
+
+# Reruns cells (config verify=GLOB), or compares with another run (config against=FOLDER).
+rule verify:
+    threads: workflow.cores
+    localrule: True
+    script:
+        "../scripts/verify.py"

@@ -1,0 +1,52 @@
+rule collect:
+    input:
+        recipe=paths.RECIPE["collect"].format(study=STUDY.name),
+        measured=overview.made_by(STUDY, "measure"),
+        timing=overview.made_by(STUDY, "timing"),
+    output:
+        measurements=paths.MEASUREMENTS.format(study=STUDY.name),
+        summary=paths.SUMMARY.format(study=STUDY.name),
+    benchmark:
+        "data/logs/collect/collect.benchmark.tsv"
+    script:
+        "../scripts/collect.py"
+
+
+rule table:
+    input:
+        recipe=paths.RECIPE["table"].format(study=STUDY.name, table="{table}"),
+        measurements=paths.MEASUREMENTS.format(study=STUDY.name),
+    output:
+        csv=paths.TABLE.format(study=STUDY.name, table="{table}"),
+        tex=paths.TABLE_TEX.format(study=STUDY.name, table="{table}"),
+    benchmark:
+        "data/logs/table/{table}.benchmark.tsv"
+    script:
+        "../scripts/table.py"
+
+
+rule figure:
+    input:
+        recipe=paths.RECIPE["figure"].format(study=STUDY.name, figure="{figure}"),
+        measurements=paths.MEASUREMENTS.format(study=STUDY.name),
+    output:
+        png=paths.FIGURE_PNG.format(study=STUDY.name, figure="{figure}"),
+        pdf=paths.FIGURE_PDF.format(study=STUDY.name, figure="{figure}"),
+    benchmark:
+        "data/logs/figure/{figure}.benchmark.tsv"
+    script:
+        "../scripts/figure.py"
+
+
+rule page:
+    input:
+        recipe=paths.RECIPE["page"].format(study=STUDY.name),
+        measurements=paths.MEASUREMENTS.format(study=STUDY.name),
+        tables=expand(paths.TABLE, study=STUDY.name, table=STUDY.tables),
+        figures=expand(paths.FIGURE_PNG, study=STUDY.name, figure=STUDY.figures),
+    output:
+        page=paths.PAGE.format(study=STUDY.name),
+    benchmark:
+        "data/logs/page/page.benchmark.tsv"
+    script:
+        "../scripts/page.py"

@@ -1,0 +1,26 @@
+"""Compare every record with the pinned recipes, and every artifact's bytes with its record."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import ledger
+import recipes
+from study import Study
+
+root = Path(snakemake.scriptdir).resolve().parents[1]
+study = Study(snakemake.config, root)
+cooked = {path: recipes.digest(text) for path, text in recipes.cook(study).items()}
+book = ledger.Ledger(study.graph, cooked, Path.cwd())
+rows = book.audit()
+if rows:
+    sys.exit(
+        f"audit of {study.name}: {len(rows)} of {len(study.graph)} artifacts are not what the "
+        f"study says. Run snakemake to make them anew.\n{ledger.table(rows)}"
+    )
+counts = dict(sorted(Counter(a.rule for a in study.graph.values()).items()))
+print(f"audit of {study.name}: all {len(study.graph)} artifacts are what the study says.")
+if snakemake.output:
+    report = {"study": study.name, "artifacts": counts, "stale": 0, "recipes": len(cooked)}
+    recipes.write_if_changed(Path(snakemake.output.report), recipes.text(report))
+    Path(snakemake.output.report).touch()

@@ -1,0 +1,12 @@
+"""Draw one figure as PNG and as PDF with vector text."""
+
+from job import Job
+from unlearnflow import io, plotting
+
+job = Job(snakemake)
+draw = job.plugin("figures", "draw")
+source = str(snakemake.input.measurements)
+made = draw(io.read_table(job.checked(source)), **job.settings)
+for kind in ("png", "pdf"):
+    path = str(getattr(snakemake.output, kind))
+    job.save(io.write_bytes, path, plotting.save(made, kind), [source])

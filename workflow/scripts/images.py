@@ -1,0 +1,17 @@
+"""Load a data set and set the holdout and judge splits aside."""
+
+import numpy as np
+
+from job import Job
+from unlearnflow import io
+from unlearnflow.rng import stream
+from unlearnflow.splits import split
+
+job = Job(snakemake)
+path = str(snakemake.output.artifact[0])
+load = job.plugin("datasets", "load")
+images, labels, classes, official_test = load(**job.settings)
+rng = stream(job.recipe["seed"], "split", job.recipe["name"])
+codes = split(images, labels, rng, **job.recipe["split"], official_test=official_test)
+arrays = {"images": images, "labels": labels, "split": codes, "classes": np.array(classes)}
+job.save(io.write_arrays, path, arrays, inputs=[], streams=[rng])

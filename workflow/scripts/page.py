@@ -1,0 +1,24 @@
+"""Write the study's page."""
+
+import json
+from pathlib import Path
+
+from job import Job
+from unlearnflow import io
+from unlearnflow.page import render
+
+job = Job(snakemake)
+measurements = str(snakemake.input.measurements)
+tables = {Path(p).stem: str(p) for p in snakemake.input.tables}
+figures = {Path(p).stem: str(p) for p in snakemake.input.figures}
+study = job.settings["study"]
+html = render(
+    study,
+    io.read_table(job.checked(measurements)),
+    {name: io.read_table(job.checked(path)) for name, path in tables.items()},
+    {name: Path(job.checked(path)).read_bytes() for name, path in figures.items()},
+    job.recipe["libraries"],
+    json.dumps(study, indent=2),
+)
+inputs = [measurements, *tables.values(), *figures.values()]
+job.save(io.write_text, str(snakemake.output.page), html, inputs)

@@ -1,0 +1,13 @@
+"""Print the study as a table: partitions, methods, seeds, metrics, jobs to run, expected time."""
+
+from pathlib import Path
+
+import ledger
+import overview
+import recipes
+from study import Study
+
+root = Path(snakemake.scriptdir).resolve().parents[1]
+study = Study(snakemake.config, root)
+cooked = {path: recipes.digest(text) for path, text in recipes.cook(study).items()}
+print(overview.describe(study, ledger.Ledger(study.graph, cooked, Path.cwd()), Path.cwd()))

@@ -1,0 +1,12 @@
+"""Draw up one table as CSV and LaTeX."""
+
+from job import Job
+from unlearnflow import io, latex
+
+job = Job(snakemake)
+tabulate = job.plugin("tables", "tabulate")
+source = str(snakemake.input.measurements)
+frame = tabulate(io.read_table(job.checked(source)), **job.settings)
+job.save(io.write_table, str(snakemake.output.csv), frame, [source])
+tex = latex.render(frame, caption=job.recipe["name"], label=f"tab:{job.recipe['name']}")
+job.save(io.write_text, str(snakemake.output.tex), tex, [source])

@@ -1,0 +1,89 @@
+"""Rerun artifacts in a scratch folder, or take another run, and compare byte by byte.
+
+identical: same SHA-256. equivalent: other bytes, every number within the study's tolerance.
+different: anything else. Only *different* and *missing* fail.
+"""
+
+import fnmatch
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import compare
+import ledger
+import recipes
+from study import Study
+
+COMPARED = ("images", "partition", "base", "base_relabelled", "unlearn", "evidence", "measure")
+
+
+def upstream(study: Study, chosen: set[str]) -> set[str]:
+    """Return what the chosen artifacts are made from and is not chosen itself."""
+    found: set[str] = set()
+    todo = list(chosen)
+    while todo:
+        for path in study.graph[todo.pop()].inputs.values():
+            if path in study.graph and path not in chosen | found:
+                found.add(path)
+                todo.append(path)
+    return found
+
+
+def rerun(study: Study, chosen: set[str], scratch: Path, cores: int) -> None:
+    """Make the chosen artifacts anew below `scratch`; what they need is linked, not copied."""
+    for path in upstream(study, chosen):
+        for name in (path, path + ".json"):
+            if Path(name).is_file():
+                (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+                os.symlink(Path(name).resolve(), scratch / name)
+    seeds = {**study.config["seeds"], "per_job": "one"}
+    config = {k: v for k, v in study.config.items() if k not in ("verify", "against")}
+    (scratch / "study.json").write_text(json.dumps({**config, "seeds": seeds}))
+    snakefile = study.root / "Snakefile"
+    profile = study.root / "workflow/profiles/default"
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
+    command += ["--directory", str(scratch), "--configfile", str(scratch / "study.json")]
+    command += ["--workflow-profile", str(profile), "--cores", str(cores), "--quiet", "all"]
+    command += ["--", *sorted(chosen)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"verify: the rerun failed.\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}")
+
+
+config = dict(snakemake.config)
+study = Study(config, Path(snakemake.scriptdir).resolve().parents[1])
+tolerance = float((config.get("tolerance") or {}).get("absolute", 1e-5))
+pattern = config.get("verify", "*")
+chosen = {
+    path
+    for path, artifact in study.graph.items()
+    if artifact.rule in COMPARED and fnmatch.fnmatch(path, pattern)
+}
+if not chosen:
+    sys.exit(f"verify: no artifact of {study.name} matches {pattern!r}; see `snakemake -n`.")
+absent = sorted(p for p in chosen if not Path(p).is_file())
+if absent:
+    sys.exit(
+        f"verify: {len(absent)} of {len(chosen)} artifacts are not here, the first is {absent[0]}. "
+        "Run snakemake or dvc pull first."
+    )
+if "against" in config:
+    rows = compare.compare(sorted(chosen), Path.cwd(), Path(config["against"]), tolerance)
+else:
+    with tempfile.TemporaryDirectory(dir=".snakemake", prefix="verify-") as folder:
+        scratch = Path(folder).resolve()
+        rerun(study, chosen, scratch, snakemake.threads)
+        rows = compare.compare(sorted(chosen), Path.cwd(), scratch, tolerance)
+counts = {v: sum(r["verdict"] == v for r in rows) for v in compare.VERDICTS}
+report = {"study": study.name, "pattern": pattern, "tolerance": tolerance, "counts": counts}
+report["artifacts"] = [r for r in rows if r["verdict"] != "identical"]
+recipes.write_if_changed(Path(f"reports/{study.name}/verify.json"), recipes.text(report))
+told = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
+print(f"verify {study.name}: {len(rows)} artifacts compared: {told}.")
+if report["artifacts"]:
+    print(ledger.table(report["artifacts"]))
+if counts["different"] or counts["missing"]:
+    sys.exit(f"verify {study.name}: not the same.")
