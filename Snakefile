@@ -8,7 +8,9 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow/lib"))
 # Jobs run this checkout's code, the very files whose meaning is pinned, and no installed copy.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT / "workflow/lib")])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT / "src"), str(ROOT / "workflow/lib")]
+)
 os.environ["PYTHONHASHSEED"] = "0"
 
 import ledger

@@ -8,6 +8,7 @@ the rows, `augment/EPOCH` moves the images.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -93,6 +94,8 @@ def batches(n: int, size: int, rng: Stream, epoch: int) -> list[Tensor]:
     No row is dropped. A last batch of a single row joins the one before: batch normalisation has
     no variance of one row.
     """
+    if size < 1:
+        raise ValueError(f"training: batch_size must be at least 1, got {size}.")
     order = torch.randperm(n, generator=rng.child("shuffle", epoch).torch())
     parts = list(order.split(size))
     if len(parts) > 1 and len(parts[-1]) == 1:
@@ -150,7 +153,9 @@ def step(
     loss.backward()
     if clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
-    optimizer.step()
+    # The bare function: its wrapper does no more than this, but imports torch's compiler.
+    with torch.no_grad():
+        inspect.unwrap(type(optimizer).step)(optimizer)
 
 
 def run(
@@ -173,8 +178,6 @@ def run(
     """
     if len(rows) == 0:
         raise ValueError("training: there are no rows to train on.")
-    if batch_size < 1:
-        raise ValueError(f"training: batch_size must be at least 1, got {batch_size}.")
     for epoch in epochs:
         generator = rng.child("augment", epoch).torch()
         for index in batches(len(rows), batch_size, rng, epoch):

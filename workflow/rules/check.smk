@@ -20,9 +20,9 @@ for _folder, _rules in {
     rule:
         name:
             _folder
-        localrule: True
         input:
             overview.made_by(STUDY, *_rules),
+        localrule: True
 
 
 # The record of an audit, made anew whenever anything of the study was.
@@ -51,7 +51,7 @@ rule plan:
 
 # Reruns cells (config verify=GLOB), or compares with another run (config against=FOLDER).
 rule verify:
-    threads: workflow.cores
     localrule: True
+    threads: workflow.cores
     script:
         "../scripts/verify.py"

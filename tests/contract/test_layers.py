@@ -1,0 +1,177 @@
+"""Who may import whom, and what nobody may touch: an ast scan of the whole project."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src/unlearnflow"
+LAYER = {
+    "types": 0, "io": 0, "rng": 0,
+    "datasets": 1, "models": 1,
+    "training": 2, "splits": 2, "probability": 2, "attacks": 2, "statistics": 2, "quantities": 2,
+    "plotting": 2, "latex": 2,
+    "partitions": 3, "methods": 3, "evidence": 3, "metrics": 3, "figures": 3, "tables": 3,
+    "page": 3,
+}  # fmt: skip
+PLUGINS = {
+    "datasets": "load", "models": "build", "partitions": "partition",
+    "methods/classifier": "unlearn", "evidence": "gather", "metrics": "measure",
+    "figures": "draw", "tables": "tabulate",
+}  # fmt: skip
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+LIBRARY = sorted((ROOT / "workflow/lib").glob("*.py"))
+SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def top(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{relative(path)}: relative import"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_a_module_imports_lower_layers_alone(path: Path) -> None:
+    if path.name == "__init__.py":
+        return
+    own = top(path)
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "unlearnflow" or len(parts) < 2:
+            continue
+        other = parts[1]
+        same_private = other == own and parts[-2].startswith("_")
+        # Evidence runs models and methods train them; figures and tables draw on shared statistics.
+        allowed = LAYER[other] < LAYER[own] or (LAYER[own] == LAYER[other] and LAYER[own] in (0, 2))
+        assert allowed or same_private, f"{relative(path)} imports {name}"
+
+
+FORBIDDEN = {
+    "os.environ", "os.getenv", "os.getcwd", "Path.cwd", "sys.argv", "numpy.random.seed",
+    "np.random.seed", "pickle.load", "pickle.loads", "torch.load", "random.seed", "torch.seed",
+}  # fmt: skip
+
+
+def dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_nobody_reads_the_surroundings_or_a_global_seed(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    used = {dotted(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    assert not used & FORBIDDEN, relative(path)
+    called = {dotted(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+    assert not called & {"eval", "exec", "input", "compile"}, relative(path)
+    if "torch.manual_seed" in used:
+        assert path.name == "training.py", "only training.initialise, inside fork_rng"
+        assert "torch.random.fork_rng" in used
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *LIBRARY, *SCRIPTS], ids=relative)
+def test_no_error_is_swallowed(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"{relative(path)}:{node.lineno} bare except"
+            only_pass = all(isinstance(item, ast.Pass) for item in node.body)
+            assert not only_pass, f"{relative(path)}:{node.lineno} except: pass"
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *LIBRARY], ids=relative)
+def test_only_scripts_and_rules_know_snakemake(path: Path) -> None:
+    assert not any(name.split(".")[0] == "snakemake" for name in imports(path))
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=relative)
+def test_planning_uses_the_standard_library(path: Path) -> None:
+    own = {p.stem for p in LIBRARY}
+    for name in imports(path):
+        first = name.split(".")[0]
+        assert first in sys.stdlib_module_names or first in own, f"{relative(path)}: {name}"
+
+
+PLUGIN_FILES = [
+    (path, function)
+    for folder, function in PLUGINS.items()
+    for path in sorted((PACKAGE / folder).glob("*.py"))
+    if not path.stem.startswith("_")
+]
+
+
+@pytest.mark.parametrize(("path", "function"), PLUGIN_FILES, ids=lambda x: getattr(x, "stem", x))
+def test_a_plugin_has_one_public_entry_with_typed_settings(path: Path, function: str) -> None:
+    tree = ast.parse(path.read_text())
+    found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function]
+    assert len(found) == 1, f"{relative(path)} needs one function {function}"
+    assert ast.get_docstring(tree), relative(path)
+    assert ast.get_docstring(found[0]), relative(path)
+    for argument in [*found[0].args.args, *found[0].args.kwonlyargs]:
+        assert argument.annotation is not None, f"{relative(path)}: {argument.arg}"
+    assert found[0].returns is not None
+
+
+def test_no_method_inherits_from_another() -> None:
+    for path in (PACKAGE / "methods").rglob("*.py"):
+        for name in imports(path):
+            assert not name.startswith("unlearnflow.methods"), f"{relative(path)}: {name}"
+
+
+def test_scripts_are_named_as_their_rules() -> None:
+    rules = "".join(p.read_text() for p in (ROOT / "workflow/rules").glob("*.smk"))
+    shared = {"job", "load", "compare"}
+    for path in SCRIPTS:
+        if path.stem not in shared:
+            assert f"../scripts/{path.name}" in rules, path.name
+
+
+def test_imports_of_metrics_are_light() -> None:
+    """Import cost is part of a job's time: a measurement imports NumPy and no framework."""
+    for folder in ("metrics", "partitions"):
+        for path in (PACKAGE / folder).glob("*.py"):
+            heavy = {"torch", "torchvision", "sklearn", "scipy", "pandas", "matplotlib"}
+            tree = ast.parse(path.read_text())
+            names = {
+                alias.name.split(".")[0]
+                for node in tree.body
+                if isinstance(node, ast.Import)
+                for alias in node.names
+            } | {
+                (node.module or "").split(".")[0]
+                for node in tree.body
+                if isinstance(node, ast.ImportFrom)
+            }
+            assert not names & heavy, relative(path)
+
+
+def test_training_does_not_import_the_compiler() -> None:
+    """Constructing an optimiser used to import torch's compiler: seconds of every job's start."""
+    import subprocess
+
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); import toys; toys.base_model(toys.rows(64, 0));"
+        "bad = [m for m in ('torch._dynamo', 'torchvision', 'sklearn') if m in sys.modules];"
+        "print(bad)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert out.stdout.strip() == "[]"

@@ -1,0 +1,55 @@
+"""Small data and models for tests of methods."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from unlearnflow.models.resnet_tiny import build
+from unlearnflow.rng import stream
+from unlearnflow.training import fit, initialise
+from unlearnflow.types import Rows, UnlearningData
+
+TRAINING = {"epochs": 6, "batch_size": 32, "lr": 0.05}
+N_CLASSES = 4
+
+
+def rows(n: int, seed: int, n_classes: int = N_CLASSES) -> Rows:
+    """Images of 8x8 pixels: rows, columns, a chequerboard or nothing, under noise."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % n_classes
+    images = torch.randint(0, 150, (n, 1, 8, 8), generator=generator)
+    y, x = torch.arange(8)[:, None] % 2, torch.arange(8)[None, :] % 2
+    patterns = torch.stack([y.expand(8, 8), x.expand(8, 8), (x + y) % 2, torch.zeros(8, 8).long()])
+    images += 90 * patterns[labels][:, None]
+    return Rows(images.to(torch.uint8), labels)
+
+
+def base_model(train: Rows, seed: int = 0) -> nn.Module:
+    """A small residual network trained on the rows."""
+    model = initialise(build(1, N_CLASSES, width=4), stream(seed, "train"))
+    return fit(model, train, stream(seed, "train"), **TRAINING)
+
+
+def task(kind: str = "class") -> tuple[nn.Module, UnlearningData]:
+    """A base model and a request: forget class 1, or 20 random rows."""
+    train = rows(160, 0)
+    chosen = train.labels == 1 if kind == "class" else torch.arange(160) % 8 == 3
+    data = UnlearningData(
+        forget=train.take(torch.where(chosen)[0]),
+        retain=train.take(torch.where(~chosen)[0]),
+        validation=rows(80, 1),
+        n_classes=N_CLASSES,
+        training=TRAINING,
+    )
+    return base_model(train), data
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of all tensors."""
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """Whether all tensors agree bit for bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)

@@ -1,0 +1,133 @@
+"""The page: self-contained, escaped, honest about failures, and it renders in a browser."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fake_table
+from unlearnflow import page, plotting, quantities
+from unlearnflow.figures import membership, per_class, tradeoff
+
+STUDY: dict[str, Any] = {
+    "study": "fake",
+    "question": "Is <b>this</b> escaped?",
+    "seeds": {"training": [0, 1, 2], "unlearning": [0, 1]},
+    "classifier": {
+        "partitions": {"class_3": {"plugin": "by_class", "label": 3}, "random_10": None},
+        "methods": dict.fromkeys(fake_table.METHODS),
+    },
+}
+
+
+def html(methods: tuple[str, ...] = fake_table.METHODS) -> str:
+    table = fake_table.table(methods)
+    figures = {
+        m.__name__.rpartition(".")[2]: plotting.save(m.draw(table), "png")
+        for m in (tradeoff, per_class, membership)
+    }
+    tables = {
+        "classifier": quantities.tidy(table, quantities.MAIN),
+        "cost": quantities.tidy(table, quantities.COST),
+        "confusion": quantities.tidy(table, quantities.CONFUSION),
+    }
+    return page.render(STUDY, table, tables, figures, {"torch": "2"}, "text: <&>")
+
+
+def test_the_page_is_self_contained() -> None:
+    text = html()
+    assert not re.findall(r'(?:src|href)="(?!data:)', text)
+    assert "@import" not in text
+    assert "<script" not in text
+    assert "url(" not in text
+
+
+def test_everything_from_outside_is_escaped() -> None:
+    text = html(("retrain", "<script>alert(1)</script>"))
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "&lt;b&gt;this&lt;/b&gt;" in text
+
+
+def test_failures_are_red_and_have_no_numbers() -> None:
+    text = html()
+    assert "Failed, nothing moved:" in text
+    row = re.search(r'<tr class="failed"><td class="method">lazy.*?</tr>', text, re.S)
+    assert row
+    assert "failed: nothing moved" in row[0] or "failed, nothing moved" in row[0]
+    assert not re.search(r"0\.\d{3}", row[0])
+
+
+def test_every_cell_names_its_artifacts_and_n() -> None:
+    text = html()
+    path = "data/measured/classifier/digits-tiny/s{0,1,2}/class_3/scrub/u{0,1}/accuracy.json"
+    assert f'title="{path}"' in text
+    assert f"<code>{path}</code>" in text
+    assert "n = 6" in text
+    assert "n = 3" in text
+
+
+@pytest.mark.parametrize("figure", [tradeoff, per_class, membership])
+def test_figures_have_the_same_bytes_each_time(figure: Any) -> None:
+    table = fake_table.table()
+    for kind in ("png", "pdf", "svg"):
+        assert plotting.save(figure.draw(table), kind) == plotting.save(figure.draw(table), kind)
+    assert b"Type 3" not in plotting.save(figure.draw(table), "pdf")
+
+
+def test_labels_do_not_overlap() -> None:
+    placed = plotting.spread_labels([0.5, 0.5, 0.5, 0.1], 0.1, 0.0, 1.0)
+    gaps = sorted(placed)
+    assert min(b - a for a, b in itertools.pairwise(gaps)) >= 0.1 - 1e-9
+    assert gaps[0] >= 0
+    assert gaps[-1] <= 1
+
+
+def browser() -> str:
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        message = "no chromium here: the page was not opened in a browser"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+def chromium(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    flags = [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--hide-scrollbars", "--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}",
+    ]  # fmt: skip
+    return subprocess.run(
+        [browser(), *flags, *words], capture_output=True, text=True, check=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_the_page_renders_in_a_browser(tmp_path: Path, width: int) -> None:
+    file = tmp_path / "index.html"
+    file.write_text(html())
+    shot = tmp_path / "shot.png"
+    done = chromium(tmp_path, f"--screenshot={shot}", f"--window-size={width},2400", file.as_uri())
+    assert "CONSOLE" not in done.stderr
+    header = shot.read_bytes()[:24]
+    assert struct.unpack(">II", header[16:24]) == (width, 2400)
+    assert shot.stat().st_size > 50_000, "an empty page"
+
+
+def test_the_dom_holds_the_tables(tmp_path: Path) -> None:
+    file = tmp_path / "index.html"
+    file.write_text(html())
+    dom = chromium(tmp_path, "--dump-dom", file.as_uri()).stdout
+    assert dom.count("<table>") == 5
+    assert dom.count('class="reference"') == 4
+    assert 'id="figure-tradeoff"' in dom

@@ -1,0 +1,93 @@
+"""Two runs of a study are the same to the last byte, and `verify` says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import miniature
+from miniature import snakemake
+
+from unlearnflow import io
+
+Edit = Callable[[Path, str, str], None]
+MODEL = "data/unlearned/classifier/digits-resnet_tiny/s0/class_3/finetune/u0.safetensors"
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Path -> SHA-256 of everything below data/, records and recipes with it, run times aside."""
+    return {
+        p.relative_to(folder).as_posix(): io.sha256(p)
+        for p in sorted((folder / "data").rglob("*"))
+        if p.is_file() and p.relative_to(folder).parts[1] not in ("logs", "timing")
+    }
+
+
+def verdict(folder: Path) -> dict[str, int]:
+    found: dict[str, int] = io.read_json(folder / "reports/digits/verify.json")["counts"]
+    return found
+
+
+def test_two_runs_at_other_cores_and_job_sizes_are_byte_identical(
+    finished: Path, copy: Path, tmp_path: Path, edit: Edit
+) -> None:
+    """One core and a job for each seed against two cores and all seeds in a job."""
+    other = miniature.make(tmp_path / "other")
+    edit(other / "workflow/config/digits.yaml", "per_job: all", "per_job: one")
+    snakemake(other, "--cores", "1", "data_measured")
+    ours, theirs = content(finished), content(other)
+    names = {p for p in ours if not p.startswith("data/recipes/report")}
+    assert len(names) > 40
+    assert {p: ours[p] for p in names} == {p: theirs[p] for p in names}
+    told = snakemake(copy, "verify", "--config", f"against={other}")
+    assert "identical" in told.text
+    counts = verdict(copy)
+    assert counts["identical"] > 20
+    assert counts["different"] == counts["missing"] == counts["equivalent"] == 0
+
+
+def test_verify_reruns_the_named_cells_in_a_scratch_folder(copy: Path) -> None:
+    before = content(copy)
+    told = snakemake(copy, "verify", "--config", "verify=*/gradient_ascent/*")
+    assert "3 artifacts compared" in told.text or "identical" in told.text
+    assert verdict(copy)["identical"] == len([p for p in before if "/gradient_ascent/" in p
+                                              and p + ".json" in before])  # fmt: skip
+    assert before == content(copy)
+    assert not list((copy / ".snakemake").glob("verify-*"))
+
+
+def tampered(folder: Path, amount: float) -> None:
+    """Add a number to one weight, and mend the record so that only a rerun can tell."""
+    path = folder / MODEL
+    tensors = io.read_tensors(path)
+    tensors["head.bias"][3] += amount
+    io.write_tensors(path, tensors)
+    record = json.loads((folder / (MODEL + ".json")).read_text())
+    record["sha256"] = io.sha256(path)
+    io.write_json(folder / (MODEL + ".json"), record)
+
+
+def test_verify_tells_equivalent_from_different(copy: Path) -> None:
+    tampered(copy, 1e-6)
+    snakemake(copy, "verify", "--config", "verify=*/unlearned/*/finetune/*")
+    assert verdict(copy) == {"identical": 0, "equivalent": 1, "different": 0, "missing": 0}
+    tampered(copy, 0.5)
+    told = snakemake(copy, "verify", "--config", "verify=*/unlearned/*/finetune/*", check=False)
+    assert told.status != 0
+    row = io.read_json(copy / "reports/digits/verify.json")["artifacts"][0]
+    assert (row["artifact"], row["verdict"], row["first"]) == (MODEL, "different", "head.bias")
+    assert 0.49 < row["largest"] < 0.51
+
+
+def test_a_pattern_that_matches_nothing_is_an_error(copy: Path) -> None:
+    told = snakemake(copy, "verify", "--config", "verify=*/scrab/*", check=False)
+    assert told.status != 0
+    assert "no artifact of digits matches" in told.text
+
+
+def test_the_plan_is_a_table(copy: Path) -> None:
+    told = snakemake(copy, "plan").text
+    assert "training seeds" in told
+    assert "gradient_ascent" in told
+    assert "expected:" in told
