@@ -167,7 +167,9 @@ def test_training_does_not_import_the_compiler() -> None:
     import subprocess
 
     code = (
-        "import sys; sys.path.insert(0, 'tests'); import toys; toys.base_model(toys.rows(64, 0));"
+        "import sys; sys.path[:0] = ['tests', 'workflow/scripts']; import toys, job, load, types;"
+        "job.Job.prepare_torch(types.SimpleNamespace(snakemake=types.SimpleNamespace(threads=1)));"
+        "toys.base_model(toys.rows(64, 0));"
         "bad = [m for m in ('torch._dynamo', 'torchvision', 'sklearn') if m in sys.modules];"
         "print(bad)"
     )

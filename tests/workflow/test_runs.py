@@ -43,7 +43,7 @@ def test_two_runs_at_other_cores_and_job_sizes_are_byte_identical(
     told = snakemake(copy, "verify", "--config", f"against={other}")
     assert "identical" in told.text
     counts = verdict(copy)
-    assert counts["identical"] > 20
+    assert counts["identical"] >= 15
     assert counts["different"] == counts["missing"] == counts["equivalent"] == 0
 
 

@@ -36,6 +36,8 @@ RESERVED = {
 }
 """Keys of an entry that are not settings of its plug-in. `plugin` is reserved everywhere."""
 
+COMMANDS = ("verify", "against")
+"""Keys given on the command line to a target; no part of the study."""
 HANDED = ("partition", "images", "rng")
 """Positional names of a metric that are not evidence."""
 REFERENCES = ("retrain", "original")
@@ -104,7 +106,7 @@ class Study:
     """A checked study. `graph` maps each artifact's path to its Artifact, inputs first."""
 
     def __init__(self, config: dict[str, Any], root: Path) -> None:
-        self.config = config
+        self.config = {k: v for k, v in config.items() if k not in COMMANDS}
         self.root = root
         self.name: str = config["study"]
         seeds = config["seeds"]
@@ -370,6 +372,8 @@ class Study:
             "page",
             {"recipe": recipe["page"], "measurements": measurements, **parts},
         )
+        page = paths.PAGE.format(study=study)
+        yield Artifact(paths.AUDIT.format(study=study), "audited", {"page": page})
 
 
 def split_reference(position: str) -> tuple[str | None, str]:

@@ -63,7 +63,8 @@ class Job:
         import torch
 
         torch.set_num_threads(self.snakemake.threads)
-        torch.use_deterministic_algorithms(True)
+        # The same as use_deterministic_algorithms(True), which imports torch's compiler (seconds).
+        torch.set_deterministic_debug_mode("error")
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         return self.device
 

@@ -40,8 +40,7 @@ def rerun(study: Study, chosen: set[str], scratch: Path, cores: int) -> None:
                 (scratch / name).parent.mkdir(parents=True, exist_ok=True)
                 os.symlink(Path(name).resolve(), scratch / name)
     seeds = {**study.config["seeds"], "per_job": "one"}
-    config = {k: v for k, v in study.config.items() if k not in ("verify", "against")}
-    (scratch / "study.json").write_text(json.dumps({**config, "seeds": seeds}))
+    (scratch / "study.json").write_text(json.dumps({**study.config, "seeds": seeds}))
     snakefile = study.root / "Snakefile"
     profile = study.root / "workflow/profiles/default"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]

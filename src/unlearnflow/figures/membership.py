@@ -29,10 +29,11 @@ def _draw(table: pd.DataFrame, base: str | None) -> Figure:
     found = summaries(table[table.metric == "membership"])
     partitions = list(dict.fromkeys(found.partition))
     made = figure(len(partitions), width=2.4 * len(partitions) + 0.6, height=3.0)
+    methods = list(dict.fromkeys(found.method))
     for column, (axes, partition) in enumerate(zip(made.axes, partitions, strict=True)):
         part = found[found.partition == partition]
-        methods = [
-            m for m in dict.fromkeys(part.method) if (part.base.iloc[0], partition, m) not in broken
+        part = part[
+            [(b, partition, m) not in broken for b, m in zip(part.base, part.method, strict=True)]
         ]
         place = np.arange(len(methods))[::-1]
         for i, attack in enumerate(ATTACKS):
@@ -47,6 +48,7 @@ def _draw(table: pd.DataFrame, base: str | None) -> Figure:
             axes.axvspan(mean - half, mean + half, color="#dddddd", lw=0, zorder=0)
         axes.axvline(0.5, color="black", lw=0.7)
         axes.set_yticks(place, methods if column == 0 else [])
+        axes.set_ylim(-0.6, len(methods) - 0.4)
         axes.set_title(partition)
         axes.set_xlabel("AUC (0.5: chance)")
         axes.grid(visible=False, axis="y")

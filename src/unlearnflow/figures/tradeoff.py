@@ -76,7 +76,7 @@ def _limits(axes: Axes, points: list[tuple[str, float, float]]) -> None:
     right = left + 1.06 * width
     axes.set_xlim(left - 0.06 * width, left + 1.75 * width)
     axes.set_xticks(
-        [t for t in MaxNLocator(4).tick_values(left, right) if left - 0.01 <= t <= right]
+        [t for t in MaxNLocator(4).tick_values(left, right) if left - 0.01 <= t <= min(right, 1)]
     )
     low = min(y for _, _, y in points)
     high = max(y for _, _, y in points)
@@ -99,6 +99,7 @@ def _name(
     for (method, x, y), place in zip(points, places, strict=True):
         axes.annotate(
             method, (x, y), (column, place), fontsize=6.5, va="center", color=look[method][0],
-            annotation_clip=False,
+            annotation_clip=False, zorder=6,
+            bbox={"fc": "white", "ec": "none", "pad": 0.6},
             arrowprops={"arrowstyle": "-", "lw": 0.4, "color": look[method][0], "alpha": 0.5},
         )  # fmt: skip
