@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,36 +97,50 @@ class Ledger:
         """Make ages follow from content; return how many files were given another age.
 
         A current artifact that is older than one of its inputs becomes as old as the youngest of
-        them. A stale one that could pass for current becomes very old.
+        them. A stale one that could pass for current becomes very old. Files that share an inode
+        (hard links of DVC's cache, artifacts with the same bytes) move together, so this is
+        repeated until nothing moves; a stale file is first parted from those it is linked with.
         """
         touched = 0
-        ages: dict[str, int] = {}
-
-        def age(path: str) -> int:
-            if path not in ages:
-                ages[path] = (self.folder / path).stat().st_mtime_ns
-            return ages[path]
-
-        for artifact in self.graph.values():
-            path = self.folder / artifact.path
-            reason = self.reasons.get(artifact.path, "")
-            if reason == "missing":
-                continue
-            if reason:
-                wanted = LONG_AGO
-            else:
-                needed = max((age(p) for p in artifact.inputs.values()), default=0)
-                wanted = max(age(artifact.path), needed)
-            if age(artifact.path) != wanted:
-                os.utime(path, ns=(wanted, wanted))
-                if path.is_symlink():
-                    os.utime(path, ns=(wanted, wanted), follow_symlinks=False)
-                ages[artifact.path] = wanted
-                touched += 1
+        for _ in range(len(self.graph) + 1):
+            moved = self._settle_once()
+            touched += moved
+            if not moved:
+                break
         # Snakemake counts a benchmark file among a job's outputs; it must never be the oldest.
         for file in (self.folder / "data/logs").rglob("*.benchmark.tsv"):
             os.utime(file)
         return touched
+
+    def _settle_once(self) -> int:
+        ages: dict[str, int] = {}
+        moved = 0
+
+        def age_as_input(path: str) -> int:
+            """Of a symbolic link, Snakemake looks at the target too."""
+            if path not in ages:
+                file = self.folder / path
+                ages[path] = max(file.lstat().st_mtime_ns, file.stat().st_mtime_ns)
+            return ages[path]
+
+        for artifact in self.graph.values():
+            file = self.folder / artifact.path
+            reason = self.reasons.get(artifact.path, "")
+            if reason == "missing":
+                continue
+            own = file.lstat().st_mtime_ns
+            if reason:
+                wanted = LONG_AGO
+                if own != wanted and file.lstat().st_nlink > 1:
+                    _part(file)
+            else:
+                needed = max((age_as_input(p) for p in artifact.inputs.values()), default=0)
+                wanted = max(own, needed)
+            if own != wanted:
+                os.utime(file, ns=(wanted, wanted), follow_symlinks=False)
+                ages.pop(artifact.path, None)
+                moved += 1
+        return moved
 
     def audit(self) -> list[dict[str, str]]:
         """Return a row for each artifact that is stale or whose bytes are not as recorded."""
@@ -141,6 +156,13 @@ class Ledger:
             if reason:
                 rows.append({"artifact": artifact.path, "rule": artifact.rule, "reason": reason})
         return rows
+
+
+def _part(file: Path) -> None:
+    """Replace a file by a copy of its own, so that its age is nobody else's."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    shutil.copyfile(file, partial)
+    os.replace(partial, file)
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
