@@ -127,7 +127,8 @@ def test_digits_are_the_package_s_own_values_exactly_and_reversibly() -> None:
     from unlearnflow.datasets.digits import load
 
     images, labels, classes, official = load()
-    assert (images.shape, images.dtype) == ((1797, 1, 8, 8), np.uint8)
+    assert images.shape == (1797, 1, 8, 8)
+    assert images.dtype == np.uint8
     np.testing.assert_array_equal(np.ceil(images[:, 0] / 16), load_digits().images)
     np.testing.assert_array_equal(labels, load_digits().target)
     assert labels.dtype == np.int64

@@ -22,13 +22,14 @@ from unlearnflow.methods.classifier import (
     retrain,
     scrub,
 )
+from unlearnflow.models.resnet_tiny import build
 from unlearnflow.partitions import at_random, by_class
 from unlearnflow.rng import stream
 from unlearnflow.training import fit, initialise
 from unlearnflow.types import SPLITS, Images, Rows, UnlearningData
 
 Task = tuple[nn.Module, UnlearningData]
-REWIND = {"epochs": 3, "msteps": 2, "lr": 3e-3, "rewind": True}
+REWIND: dict[str, Any] = {"epochs": 3, "msteps": 2, "lr": 3e-3, "rewind": True}
 
 # What each method's result depends on, by its equation.
 READS: list[tuple[str, Any, dict[str, Any], set[str]]] = [
@@ -65,7 +66,8 @@ def test_a_method_depends_on_just_what_its_equation_names(
     if part == "model":
         model = initialise(copy.deepcopy(model), stream(77))
     else:
-        data = dataclasses.replace(data, **{part: garbled(getattr(data, part))})
+        changed: dict[str, Any] = {part: garbled(getattr(data, part))}
+        data = dataclasses.replace(data, **changed)
     after = toys.weights(module.unlearn(model, data, stream(0), **settings))
     assert toys.same(before, after) == (part not in reads)
 
@@ -100,8 +102,8 @@ def test_no_test_or_judge_row_is_looked_at(
     def result(data: Images) -> dict[str, torch.Tensor]:
         # Made from the untouched labels: a partition may not depend on the splits' rows either.
         request = by_class.partition(plain.labels, codes == 0, stream(0), classes, label=1)
-        training = {"epochs": 2, "batch_size": 32, "lr": 0.05}
-        base = initialise(toys.build(1, 4, width=4), stream(0, "b"))
+        training: dict[str, Any] = {"epochs": 2, "batch_size": 32, "lr": 0.05}
+        base = initialise(build(1, 4, width=4), stream(0, "b"))
         fit(base, load.rows(data, data.labels, data.rows("train"), "cpu"), stream(0), **training)
         handed = load.unlearning_data(data, request, training, "cpu")
         return toys.weights(module.unlearn(base, handed, stream(1), **settings))
