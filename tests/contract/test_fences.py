@@ -193,7 +193,7 @@ def test_nobody_draws_from_a_global_generator(path: Path) -> None:
     found = hidden_draws(parse(path))
     assert found == []
     if any("manual_seed" in full(n, {}) for n in ast.walk(parse(path)) if isinstance(n, ast.Call)):
-        assert path.name in {"training.py", "rng.py"}
+        assert path.name in {"training.py", "rng.py", "denoiser.py"}
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -243,6 +243,7 @@ POSITIONAL = {
     "figure": ("table",),
     "exact method": ("build", "rows", "ids", "rng"),
     "request": ("labels", "trained_on", "rng", "classes"),
+    "diffusion method": ("model", "data", "rng"),
 }
 ABOVE = {"torchvision", "sklearn", "scipy", "diffusers", "pandas", "matplotlib"}
 EXCUSED = {"scrub": {"divergence", "reference_error"}}
@@ -317,6 +318,8 @@ class TestPlugin:
             assert names[3:] in ((), ("classes",))
         elif kind == "dataset":
             assert names in ((), ("raw",))
+        elif kind == "generator":
+            assert names in (("shape", "prompts"), ("shape", "prompts", "raw"))
         elif kind == "evidence":
             assert names[0] == "model"
             assert set(names) <= {"model", "base", "retrain", "images", "split", "data", "rng"}
@@ -362,7 +365,8 @@ class TestPlugin:
     def test_it_names_no_data_set_and_no_other_method(
         self, path: Path, kind: str, function: str
     ) -> None:
-        if kind not in {"method", "metric", "evidence", "partition", "request", "exact method"}:
+        bound = {"method", "metric", "evidence", "partition", "request", "exact method"}
+        if kind not in {*bound, "diffusion method"}:
             return
         names = {p.stem for p, other, _ in PLUGINS if other in {"dataset", "method", "partition"}}
         texts = {

@@ -17,7 +17,8 @@ LAYER = {
     "plotting": 2, "latex": 2, "importance": 2, "masks": 2, "relabelling": 2,
     "curvature": 2, "freezing": 2, "adversarial": 2, "shadows": 2, "likelihood_ratio": 2,
     "variance": 2, "exact": 2, "summation": 2, "slicing": 2, "sequences": 2, "stages": 2,
-    "routing": 2, "split_autoencoder": 2, "key_values": 2, "flops": 2,
+    "denoiser": 2, "denoising": 2, "sampling": 2, "generators": 2, "prompts": 2, "pipelines": 2,
+    "autoencoding": 2, "routing": 2, "split_autoencoder": 2, "key_values": 2, "flops": 2,
     "partitions": 3, "requests": 3, "methods": 3, "evidence": 3, "metrics": 3, "figures": 3,
     "tables": 3, "page": 3,
 }  # fmt: skip

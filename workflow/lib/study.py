@@ -30,6 +30,8 @@ FOLDERS = {
     "figure": ("src/unlearnflow/figures", "draw"),
     "exact method": ("src/unlearnflow/methods/exact", "train"),
     "request": ("src/unlearnflow/requests", "request"),
+    "generator": ("src/unlearnflow/generators", "build"),
+    "diffusion method": ("src/unlearnflow/methods/diffusion", "unlearn"),
 }
 """Kind of plug-in -> (folder, public function)."""
 

@@ -1,0 +1,1 @@
+"""Diffusion models: architectures, untrained, and readers of published ones."""

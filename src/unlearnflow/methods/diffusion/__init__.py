@@ -1,0 +1,1 @@
+"""Methods that unlearn diffusion models; one file each."""
