@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/unlearnflow"
 LAYER = {
-    "types": 0, "io": 0, "rng": 0,
+    "types": 0, "io": 0, "rng": 0, "unpickling": 0,
     "datasets": 1, "models": 1,
     "training": 2, "splits": 2, "probability": 2, "attacks": 2, "statistics": 2, "quantities": 2,
     "plotting": 2, "latex": 2, "importance": 2, "masks": 2, "relabelling": 2,
