@@ -9,10 +9,12 @@ numbers.
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
+import struct
 from io import BytesIO
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -45,8 +47,8 @@ class _Type:
         self.order = "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        if state[1] not in ("<", ">", "=", "|") or any(part is not None for part in state[2:5]):
-            raise pickle.UnpicklingError(f"a type of number with the state {state!r}")
+        if state[1] not in ("<", ">", "=", "|"):
+            raise pickle.UnpicklingError(f"numbers in the byte order {state[1]!r}")
         self.order = state[1]
 
     def dtype(self) -> np.dtype[Any]:
@@ -92,7 +94,40 @@ _STANDS_FOR: dict[str, object] = {
 }
 
 
-class _Reader(pickle.Unpickler):
+_INSTRUCTIONS = (
+    pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.POP, pickle.POP_MARK,
+    pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT, pickle.BININT, pickle.BININT1,
+    pickle.BININT2, pickle.LONG, pickle.LONG1, pickle.LONG4, pickle.FLOAT, pickle.BINFLOAT,
+    pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE,
+    pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.BINBYTES, pickle.SHORT_BINBYTES,
+    pickle.BINBYTES8, pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2,
+    pickle.TUPLE3, pickle.EMPTY_LIST, pickle.LIST, pickle.APPEND, pickle.APPENDS,
+    pickle.EMPTY_DICT, pickle.DICT, pickle.SETITEM, pickle.SETITEMS, pickle.GET, pickle.BINGET,
+    pickle.LONG_BINGET, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE,
+    pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.REDUCE, pickle.BUILD,
+)  # fmt: skip
+
+
+_Python: Any = pickle._Unpickler
+
+
+class _Reader(_Python):  # type: ignore[misc]
+    """Python's own reader in Python, with the instructions that plain values and arrays need.
+
+    The one in C reserves memory for as many remembered objects as the file says, up to 64 GiB.
+    """
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        code[0]: _Python.dispatch[code[0]] for code in _INSTRUCTIONS
+    }
+
+    def load_bytearray8(self) -> None:
+        """Read before reserving memory, whatever length the file announces."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(length)))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
     def find_class(self, module: str, name: str) -> Any:
         asked = f"{module}.{name}"
         if asked not in _STANDS_FOR:
@@ -104,8 +139,8 @@ def unpickle(content: bytes, where: str) -> Any:
     """Return what a pickle of dicts, lists, tuples, plain values and arrays of numbers holds.
 
     Text and bytes that Python 2 wrote come back as text, each byte one character (latin-1).
-    Arrays are fresh and writable. Nothing that the pickle names is imported or called; it can
-    still ask for much memory, as any file can.
+    Arrays are fresh and writable. Nothing that the pickle names is imported or called, and it gets
+    no more memory than its own length accounts for.
 
     content: the file's bytes. where: what to call it in an error.
     ValueError when it asks for anything else, or is cut, damaged or no pickle at all.
@@ -114,8 +149,8 @@ def unpickle(content: bytes, where: str) -> Any:
         held = _Reader(BytesIO(content), encoding="latin1").load()
         return _plain(held, {})
     except (
-        pickle.UnpicklingError, ArithmeticError, AttributeError, EOFError, ImportError, LookupError,
-        MemoryError, RecursionError, TypeError, ValueError,
+        pickle.UnpicklingError, struct.error, ArithmeticError, AssertionError, AttributeError,
+        EOFError, ImportError, LookupError, MemoryError, RecursionError, TypeError, ValueError,
     ) as error:  # fmt: skip
         raise ValueError(
             f"{where}: no readable pickle of plain values and arrays of numbers "
@@ -134,29 +169,32 @@ def _array(content: object, kind: object, shape: object, order: str) -> np.ndarr
         raise pickle.UnpicklingError("an array that is not bytes of one type of number")
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
         raise pickle.UnpicklingError(f"an array of the shape {shape!r}")
+    if len(content) != math.prod(shape) * kind.dtype().itemsize:
+        raise pickle.UnpicklingError(f"{len(content)} bytes for {kind.code} of the shape {shape}")
     flat = np.frombuffer(bytearray(content), kind.dtype())
     return flat.reshape(shape, order="F" if order == "F" else "C")
 
 
-def _plain(held: Any, seen: dict[int, tuple[Any, Any]]) -> Any:
+def _plain(held: Any, seen: dict[int, Any]) -> Any:
     """Return `held` with arrays and bytes in the place of what stood for them.
 
-    seen: id -> object and what it became. It keeps the object alive, and its id with it.
+    seen: id -> what it became. All that is asked for was there before the walk began, so no two
+    of them ever had one id.
     """
     if isinstance(held, _Array | _Bytes | _Buffer):
         if held.value is None:
             raise pickle.UnpicklingError("an array without content")
         return held.value
     if id(held) in seen:
-        return seen[id(held)][1]
+        return seen[id(held)]
     if isinstance(held, list | dict):
-        seen[id(held)] = (held, held)
+        seen[id(held)] = held
         places = held.items() if isinstance(held, dict) else enumerate(held)
         for place, value in list(places):
             held[place] = _plain(value, seen)
     elif isinstance(held, tuple):
-        seen[id(held)] = (held, tuple(_plain(value, seen) for value in held))
-        return seen[id(held)][1]
+        seen[id(held)] = tuple(_plain(value, seen) for value in held)
+        return seen[id(held)]
     elif not isinstance(held, bool | int | float | complex | str | bytes | bytearray | None):
         raise pickle.UnpicklingError(f"a {type(held).__name__}")
     return held

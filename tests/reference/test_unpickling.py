@@ -6,14 +6,16 @@ import collections
 import os
 import pickle
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unlearnflow import unpickling
 from unlearnflow.unpickling import unpickle
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
@@ -47,6 +49,7 @@ PLAIN = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(value=PLAIN, protocol=st.sampled_from(PROTOCOLS))
 def test_plain_values_come_back_in_every_protocol(value: Any, protocol: int) -> None:
     assert same(unpickle(pickle.dumps(value, protocol), "here"), value)
@@ -85,7 +88,6 @@ def test_shared_and_circular_lists_stay_so() -> None:
 
 
 def test_many_short_lived_tuples_are_not_mistaken_for_each_other() -> None:
-    """Each is replaced while the walk goes on: an id that is free again must not be reused."""
     put = [((np.array([i]), i), i) for i in range(500)]
     assert same(unpickle(pickle.dumps(put), "here"), put)
 
@@ -167,10 +169,29 @@ def test_everything_else_is_refused(what: str, content: bytes) -> None:
 
 def test_no_array_of_pointers_can_be_laid_over_bytes() -> None:
     """NumPy itself does this: what such an array's elements are is for the pickle to say."""
-    content = pickle.dumps(Calls(np.ndarray, (1,), "O", bytearray(8)))
+    content = pickle.dumps(Calls(np.ndarray, (1,), "O", bytearray(8)), 5)
     assert pickle.loads(content).dtype == object
-    with pytest.raises(ValueError, match="no readable pickle"):
+    with pytest.raises(ValueError, match=r"no readable pickle .*'str' object is not callable"):
         unpickle(content, "here")
+
+
+def test_what_a_pickle_can_call_is_this_module_s_own() -> None:
+    kinds = [kind for kind in unpickling._STANDS_FOR.values() if not isinstance(kind, str)]
+    assert {getattr(kind, "__module__", "") for kind in kinds} == {"unlearnflow.unpickling"}
+    assert all(isinstance(kind, type) for kind in kinds)
+
+
+@pytest.mark.parametrize("name", ["_Bytes", "_Type", "_Array", "_Buffer"])
+def test_no_pickle_can_change_them(name: str) -> None:
+    """BUILD on a class sets its attributes, unless it has a say in it."""
+    kind = getattr(unpickling, name)
+    asked = next(k for k, v in unpickling._STANDS_FOR.items() if v is kind).rsplit(".", 1)
+    before = dict(vars(kind))
+    for state in (b"}U\x08__init__Nsb", b"N}U\x08__init__Ns\x86b", b")b"):
+        content = f"\x80\x02c{asked[0]}\n{asked[1]}\n".encode("latin1") + state + b"."
+        with pytest.raises(ValueError, match="no readable pickle"):
+            unpickle(content, "here")
+    assert dict(vars(kind)) == before
 
 
 def test_sizes_that_do_not_fit_are_refused() -> None:
@@ -197,11 +218,32 @@ def refusal(content: bytes) -> str:
     return ""
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_file_gets_no_more_memory_than_its_own_length_accounts_for(protocol: int) -> None:
+    """Lengths and places that it announces cost nothing; NumPy is asked for no giant array."""
+    small = pickle.dumps(np.arange(6, dtype="u1"), protocol)
+    many = (2**40).to_bytes(8, "little")
+    announced = [
+        b"\x80\x02}r\xff\xff\xff\xfe.", b"\x80\x05\x96" + many, b"\x80\x04\x8e" + many,
+        b"\x80\x04\x8d" + many, b"\x80\x04\x95" + many, b"\x80\x02\x8b\xff\xff\xff\x7f",
+        b"\x80\x02T\xff\xff\xff\x7f", small.replace(b"K\x06\x85", b"J\xff\xff\xff\x7f\x85"),
+    ]  # fmt: skip
+    tracemalloc.start()
+    try:
+        for content in announced:
+            refusal(content)
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
+
+
+@settings(deadline=None)
 @given(content=st.binary(max_size=60))
 def test_any_bytes_at_all_are_read_or_refused(content: bytes) -> None:
     assert re.match("here: no readable pickle|$", refusal(content))
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_damaged_pickle_is_read_or_refused(data: st.DataObject) -> None:
     content = bytearray(pickle.dumps({"a": np.arange(3.0), "b": [1, "x", (None, b"y")]}, 2))
