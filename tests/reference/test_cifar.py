@@ -463,7 +463,8 @@ def test_one_changed_pixel_or_name_of_a_published_file_is_seen(
 
 def test_the_super_classes_in_the_documentation_part_the_classes_by_five() -> None:
     page = (Path(__file__).parents[2] / "docs/datasets.md").read_text()
-    block = next(b for b in page.split("```yaml")[1:] if "by_subclass" in b).split("```")[0]
+    blocks = [part.split("```")[0] for part in page.split("```yaml")[1:]]
+    block = next(block for block in blocks if "by_subclass" in block)
     request = yaml.safe_load(block)["partitions"]["sunflower"]
     groups = request["groups"]
     assert [len(labels) for labels in groups.values()] == [5] * 20
