@@ -1,0 +1,32 @@
+"""The original trained once more from another seed: the yardstick of what a seed does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from unlearnflow.denoiser import Denoiser
+from unlearnflow.denoising import Examples, GenerationData, train
+from unlearnflow.rng import Stream
+
+
+def unlearn(model: Denoiser, data: GenerationData, rng: Stream) -> Denoiser:
+    """Return a model trained with the base's settings on all rows: it forgets nothing.
+
+        w = argmin_w E ||eps(x_t, t, c) - noise||^2 over D_r and D_f, from fresh weights
+
+    An anchor of integrity: this far are the pictures of two originals from each other, though
+    neither is worse. Streams: `rng/another`, so that it shares no draw with retraining under the
+    same stream. ValueError where the base was not trained by the study.
+    """
+    if "steps" not in data.training:
+        raise ValueError(
+            "another_seed: the base comes ready-made, so there are no settings to train it again "
+            "with; take this method off the list."
+        )
+    both = [data.forget, data.retain]
+    rows = Examples(torch.cat([r.x for r in both]), torch.cat([r.condition for r in both]))
+    own = rng.child("another")
+    settings: dict[str, Any] = dict(data.training)
+    return train(model.fresh(own), rows, own, **settings)

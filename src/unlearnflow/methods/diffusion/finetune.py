@@ -1,0 +1,34 @@
+"""Fine-tuning: go on training, without the forget rows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from unlearnflow.denoiser import Denoiser
+from unlearnflow.denoising import GenerationData, cycle, draw, losses, optimise
+from unlearnflow.rng import Stream
+
+
+def unlearn(
+    model: Denoiser, data: GenerationData, rng: Stream, *,
+    steps: int, lr: float, batch_size: int = 64, drop: float = 0.1,
+    part: Literal["all", "unet", "u", "x", "x_strict", "condition"] = "all",
+) -> Denoiser:  # fmt: skip
+    """Minimise the training loss over the retain rows, from w0.
+
+        min_w E_{D_r} ||eps_w(x_t, t, c) - noise||^2 / CHW
+
+    Forgetting is left to happen by itself; for a class it hardly does, as nothing asks the
+    embedding of the class to change. Also known as naive deletion. drop: share of conditions that
+    become the null condition, as in training. part: the weights that move, see `Denoiser.part`.
+    """
+    student = model.copy()
+    kept = cycle(data.retain, batch_size, rng.child("retain"))
+
+    def objective(i: int) -> Tensor:
+        drawn = draw(student, rng.child("retain"), i, batch_size, drop=drop)
+        return losses(student, next(kept), drawn).mean()
+
+    return optimise(student, student.part(part).values(), objective, steps=steps, lr=lr)

@@ -1,0 +1,47 @@
+"""Random labels: under its own condition, draw what is drawn under another one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from unlearnflow.denoiser import Denoiser
+from unlearnflow.denoising import GenerationData, cycle, draw, losses, optimise
+from unlearnflow.redirecting import pull, redirected
+from unlearnflow.rng import Stream
+
+
+def unlearn(
+    model: Denoiser, data: GenerationData, rng: Stream, *,
+    steps: int, lr: float, retain: float = 1.0, batch_size: int = 64, drop: float = 0.1,
+    part: Literal["all", "unet", "u", "x", "x_strict", "condition"] = "all",
+) -> Denoiser:  # fmt: skip
+    """Minimise E_{D_f} ||eps_w(x_t, c) - sg eps_w(x_t, c')||^2 / CHW + retain E_{D_r} l, from w0.
+
+        l = ||eps_w(x_t, c) - noise||^2 / CHW,  c' another condition of D_r, drawn once for each c
+
+    The forget rows give x_t; their noise is no target. retain: weight, at least 0; 0 has nothing
+    to hold the other conditions. drop: as in training, for retain rows alone. part: see
+    `Denoiser.part`. ValueError where D_r has no condition but the rows' own.
+    Reference: Fan et al. (arXiv:2310.12508), the loss of SalUn, here without its mask.
+
+    Departures: 1. means over pixels in both terms; the authors' code sums in the second, so its
+    alpha is our retain / CHW (their 1e-3 at 3x32x32 is 3.072). 2. Both outputs in one mode and
+    without dropped conditions; in that code each has dropout of its own, so that one row in ten
+    is pulled to, or from, the null condition.
+    """
+    if retain < 0:
+        raise ValueError(f"random_label: retain must be at least 0, got {retain}.")
+    student = model.copy()
+    lost = cycle(redirected(data, rng), batch_size, rng.child("forget"))
+    kept = cycle(data.retain, batch_size, rng.child("retain"))
+
+    def objective(i: int) -> Tensor:
+        total = pull(student, next(lost), draw(student, rng.child("forget"), i, batch_size)).mean()
+        if retain > 0:
+            drawn = draw(student, rng.child("retain"), i, batch_size, drop=drop)
+            total = total + retain * losses(student, next(kept), drawn).mean()
+        return total
+
+    return optimise(student, student.part(part).values(), objective, steps=steps, lr=lr)

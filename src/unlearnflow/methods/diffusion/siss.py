@@ -1,0 +1,95 @@
+"""SISS: subtract single rows from what was learned, by importance-sampled scores."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from unlearnflow.denoiser import Denoiser
+from unlearnflow.denoising import Examples, GenerationData, cycle, draw, optimise
+from unlearnflow.rng import Stream
+
+
+def unlearn(
+    model: Denoiser, data: GenerationData, rng: Stream, *,
+    steps: int, lr: float, norm: float, lam: float = 0.5, batch_size: int = 64, drop: float = 0.1,
+    part: Literal["all", "unet", "u", "x", "x_strict", "condition"] = "all",
+) -> Denoiser:  # fmt: skip
+    """Minimise E_m [w_x ||eps_w(m) - e_x||^2 - s w_a ||eps_w(m) - e_a||^2] / CHW, from w0.
+
+        m ~ (1 - lam) q(x_t | x) + lam q(x_t | a),  x of D_r, a of D_f, both of one condition
+        e_y = (m - sqrt(abar) y) / sigma,  w_y = q(m | y) / ((1 - lam) q(m | x) + lam q(m | a))
+
+    One pass for both terms. s is set anew in each step: it gives the gradient of the second term
+    the length `norm`, at least 0; a tenth of the length of the first term's gradient is the
+    authors' advice. norm 0 only keeps. lam in [0, 1]; 0 draws m from x alone, 1 from a alone.
+    drop: share of pairs that stand under the null condition, with x any row of D_r. part: see
+    `Denoiser.part`. ValueError where D_r has no row of a forget row's condition: a whole class is
+    not this method's request. Reference: Alberti et al., Data Unlearning in Diffusion Models
+    (ICLR 2025, openreview SuHScQv5gP), section 4, and claserken/SISS.
+
+    Departures: 1. Weights as exp(-logaddexp(...)) in float64, never inf / inf. 2. Means over
+    pixels: lengths of gradients are theirs / CHW. 3. x is of D_r, not of all rows. 4. Conditions:
+    theirs has none but Stable Diffusion's one prompt.
+    """
+    if not 0 <= lam <= 1 or norm < 0:
+        raise ValueError(f"siss: lam {lam} must be in [0, 1], norm {norm} at least 0.")
+    partners = [(data.retain.condition == c).all(1).nonzero()[:, 0] for c in data.forget.condition]
+    if any(len(p) == 0 for p in partners):
+        raise ValueError(
+            "siss: forgets single rows, each beside retain rows of its condition, but a forget "
+            "row's condition has none; take a method for classes or prompts."
+        )
+    student = model.copy()
+    tuned = list(student.part(part).values())
+    numbers = torch.arange(len(data.forget), device=data.forget.x.device)[:, None]
+    lost = cycle(Examples(data.forget.x, numbers), batch_size, rng.child("forget"))
+
+    def objective(i: int) -> Tensor:
+        batch = next(lost)
+        drawn = draw(student, rng.child("forget"), i, batch_size, drop=drop)
+        generator = rng.child("pairs", i).torch()
+        u, place = torch.rand((2, batch_size), generator=generator, dtype=torch.float64)
+        own = batch.condition[:, 0].tolist()
+        some = [
+            int(p * len(data.retain)) if free else int(partners[a][int(p * len(partners[a]))])
+            for a, p, free in zip(own, place.tolist(), drawn.dropped.tolist(), strict=True)
+        ]
+        x = data.retain.x[torch.tensor(some, device=batch.x.device)]
+        from_a = (u < lam).to(batch.x.device)[:, None, None, None]
+        m = student.noised(torch.where(from_a, batch.x, x), drawn.t, drawn.noise)
+        signal = student.signal[drawn.t].double().reshape(-1, 1, 1, 1)
+        e_x, e_a = ((m - signal.sqrt() * y) / (1 - signal).sqrt() for y in (x, batch.x))
+        w_x, w_a = _weights(e_x, e_a, lam)
+        null = student.nothing(batch_size)
+        condition = torch.where(
+            drawn.dropped[:, None], null, data.forget.condition[batch.condition[:, 0]]
+        )
+        out = student.epsilon(m, drawn.t, student.embed(condition))
+        keep = (w_x * (out - e_x.to(out.dtype)).square().flatten(1).mean(1)).mean()
+        lose = (w_a * (out - e_a.to(out.dtype)).square().flatten(1).mean(1)).mean()
+        return keep - _scale(lose, tuned, norm) * lose
+
+    return optimise(student, tuned, objective, steps=steps, lr=lr)
+
+
+def _weights(e_x: Tensor, e_a: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+    """Return w_x, w_a float32 (n,) of the noises that lead to m; (1 - lam) w_x + lam w_a = 1.
+
+    With r = q(m | a) / q(m | x): w_x = 1 / ((1 - lam) + lam r), w_a = r w_x.
+    """
+    log_r = (e_x.double().square() - e_a.double().square()).flatten(1).sum(1) / 2
+    share = torch.tensor(lam, dtype=torch.float64, device=log_r.device)
+    log_w_x = -torch.logaddexp((1 - share).log().expand_as(log_r), share.log() + log_r)
+    return log_w_x.exp().float(), (log_r + log_w_x).exp().float()
+
+
+def _scale(lose: Tensor, tuned: list[torch.nn.Parameter], norm: float) -> float:
+    """Return norm / ||grad of the second term||, 0 where that gradient is 0."""
+    if norm == 0:
+        return 0.0
+    found = torch.autograd.grad(lose, tuned, retain_graph=True, materialize_grads=True)
+    length = float(sum(g.double().square().sum() for g in found)) ** 0.5
+    return norm / length if length > 0 else 0.0
