@@ -100,6 +100,8 @@ def cycle(rows: Examples, size: int, rng: Stream) -> Iterator[Examples]:
     """Yield batches of just `size` rows for ever; fewer rows than that come round again."""
     if len(rows) == 0:
         raise ValueError("denoising: there are no rows to draw batches from.")
+    if size < 1:
+        raise ValueError(f"denoising: batch_size must be at least 1, got {size}.")
     held = torch.empty(0, dtype=torch.int64)
     for epoch in itertools.count():
         held = torch.cat([held, *batches(len(rows), len(rows), rng.child("rows"), epoch)])
