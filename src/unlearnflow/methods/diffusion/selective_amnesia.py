@@ -34,9 +34,9 @@ def unlearn(
     Reference: Heng and Soh (arXiv:2305.10120), equation 5; lam 10, gamma 1 and 'noise' are theirs
     for CIFAR-10.
 
-    Departures: 1. l and F are of means over pixels and time steps; the authors' F is of sums over
-    both, so their lam is ours / (CHW T)^2. 2. Few pictures. 3. Pictures stay what
-    sampling gives, in codes for a latent model: they are not rounded to bytes.
+    Departures: 1. l and F are of means over pixels and time steps, the authors' of sums, so no
+    value of lam carries over. 2. Few pictures. 3. Pictures stay what sampling gives, in codes for
+    a latent model: they are not rounded to bytes.
     """
     if (
         min(lam, gamma) < 0
