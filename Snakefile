@@ -14,6 +14,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 os.environ["PYTHONHASHSEED"] = "0"
 
 import exact_paths
+import frozen_paths
+import frozen_study
 import ledger
 import paths
 import overview
@@ -43,7 +45,13 @@ except StudyError as error:
 
 wildcard_constraints:
     dataset=overview.either(STUDY.datasets),
-    base=overview.either({**STUDY.bases, **STUDY.exact.bases}),
+    base=overview.either(
+        {
+            **STUDY.bases,
+            **STUDY.exact.bases,
+            **{frozen_study.encoder_name(STUDY, b): None for b in STUDY.frozen},
+        }
+    ),
     partition=overview.either(STUDY.partitions),
     method=overview.either({**STUDY.methods, **STUDY.exact.methods}),
     evidence=overview.either(STUDY.evidence),
@@ -68,6 +76,7 @@ rule all:
 
 include: "workflow/rules/check.smk"
 include: "workflow/rules/prepare.smk"
+include: "workflow/rules/frozen.smk"
 include: "workflow/rules/cells.smk"
 include: "workflow/rules/exact.smk"
 include: "workflow/rules/report.smk"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from unlearnflow.key_values import place_keys
+from unlearnflow.models._frozen import Bottleneck
 from unlearnflow.models.resnet_tiny import build
-from unlearnflow.rng import stream
+from unlearnflow.rng import Stream, stream
 from unlearnflow.training import fit, initialise
 from unlearnflow.types import Rows, UnlearningData
 
 TRAINING = {"epochs": 6, "batch_size": 32, "lr": 0.05}
 N_CLASSES = 4
+KEYS: dict[str, Any] = {"n_codebooks": 6, "n_keys": 16, "key_size": 3}
+VALUES = {"epochs": 4, "batch_size": 32, "lr": 5.0, "weight_decay": 0.0}
 
 
 def rows(n: int, seed: int, n_classes: int = N_CLASSES) -> Rows:
@@ -43,6 +49,25 @@ def task(kind: str = "class") -> tuple[nn.Module, UnlearningData]:
         training=TRAINING,
     )
     return base_model(train), data
+
+
+def bottleneck(
+    encoder: nn.Module, images: Tensor, n_classes: int, rng: Stream, **settings: Any
+) -> Bottleneck:
+    """A key-value bottleneck on an encoder, its keys placed, its values 0."""
+    sizes = {k: settings.pop(k) for k in list(settings) if k in (*KEYS, "top_k")}
+    features: int = encoder.features(torch.zeros(1, *images.shape[1:])).shape[1]  # type: ignore[operator]
+    model = Bottleneck(encoder, features, n_classes, **sizes)
+    return place_keys(model, images, rng, **settings).eval()
+
+
+def bottleneck_task() -> tuple[nn.Module, UnlearningData]:
+    """A trained bottleneck and the request to forget class 1."""
+    data = task()[1]
+    data = UnlearningData(data.forget, data.retain, data.validation, N_CLASSES, VALUES)
+    encoder = base_model(rows(96, 7))
+    model = bottleneck(encoder, rows(96, 8).images, N_CLASSES, stream(0), top_k=2, **KEYS)
+    return fit(model, rows(160, 0), stream(0, "values"), **VALUES), data  # type: ignore[arg-type]
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:

@@ -25,6 +25,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "exact_unlearning_k": {"k": 2},
     "boundary_shrink": {"epochs": 1, "batch_size": 16},
     "boundary_expand": {"epochs": 1, "batch_size": 16},
+    "mask_activations": {"n_keys": 9},
+    "mask_examples": {"n_examples": 2},
 }
 
 
@@ -39,8 +41,15 @@ def settings(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def task() -> tuple[torch.nn.Module, UnlearningData]:
-    return toys.task()
+def tasks() -> dict[str | None, tuple[torch.nn.Module, UnlearningData]]:
+    """A task for each model that a method can ask for by its constant MODEL; None for any."""
+    return {None: toys.task(), "key_values": toys.bottleneck_task()}
+
+
+@pytest.fixture
+def task(name: str, tasks: Any) -> tuple[torch.nn.Module, UnlearningData]:
+    found: tuple[torch.nn.Module, UnlearningData] = tasks[getattr(method(name), "MODEL", None)]
+    return found
 
 
 @pytest.mark.parametrize("name", METHODS)

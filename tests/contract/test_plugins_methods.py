@@ -20,7 +20,16 @@ MODELS = sorted(p.stem for p in (SOURCE / "models").glob("*.py") if not p.stem.s
 PARTITIONS = sorted(
     p.stem for p in (SOURCE / "partitions").glob("*.py") if not p.stem.startswith("_")
 )
-NARROW = {"width": 4}
+NARROW: dict[str, Any] = {
+    "width": 4,
+    "encoder": {"plugin": "resnet_tiny", "settings": {"width": 4}},
+    "layers": 2,
+    "size": 16,
+    "patch": 8,
+}
+CHANNELS = {"clip_vit_b_32": 3}
+FROZEN = ("key_values", "linear_probe")
+WIDE = [m for m in MODELS if m not in FROZEN]
 REQUESTS: dict[str, dict[str, Any]] = {
     "by_class": {"label": 1, "share": 0.5},
     "at_random": {"share": 0.2},
@@ -37,18 +46,19 @@ NOTHING: dict[str, dict[str, Any]] = {
 def model(name: str, size: int = 8) -> nn.Module:
     build = importlib.import_module(f"unlearnflow.models.{name}").build
     settings = {k: v for k, v in NARROW.items() if k in inspect.signature(build).parameters}
-    return initialise(build(2, 5, **settings), stream(0)).eval()
+    return initialise(build(CHANNELS.get(name, 2), 5, **settings), stream(0)).eval()
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_its_head_on_its_features(name: str) -> None:
     made = model(name)
-    images = torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(6, CHANNELS.get(name, 2), 8, 8, generator=torch.Generator().manual_seed(0))
     features = made.features(images)  # type: ignore[operator]
     assert made(images).shape == (6, 5)
     assert features.ndim == 2
-    assert isinstance(made.head, nn.Linear)
-    assert made.head.in_features == features.shape[1]
+    if name != "key_values":  # the values are its head already
+        assert isinstance(made.head, nn.Linear)
+        assert made.head.in_features == features.shape[1]
     assert torch.equal(made(images), made.head(features))
     # Rows do not see each other in eval mode, and in train mode (batch statistics) they do.
     torch.testing.assert_close(made(images)[:2], made(images[:2]), rtol=1e-4, atol=1e-5)
@@ -67,7 +77,18 @@ def test_initialising_sets_every_tensor_from_the_stream_alone(name: str) -> None
     assert torch.equal(state, torch.random.get_rng_state())
     for (key, a), b in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
         assert torch.equal(a, b), key
-    assert not torch.equal(one.head.weight, other.head.weight)  # type: ignore[union-attr,arg-type]
+    if name != "key_values":  # its values start at 0
+        assert not torch.equal(one.head.weight, other.head.weight)  # type: ignore[union-attr,arg-type]
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_frozen_part_is_empty_until_it_is_loaded(name: str) -> None:
+    made = model(name)
+    own = {k: t for k, t in made.state_dict().items() if k.startswith("frozen.")}
+    assert own
+    assert not any(k.startswith("frozen.encoder.head") for k in own)
+    assert not any(bool(t.any()) for t in own.values())
+    assert not any(k.startswith("frozen.") for k, _ in made.named_parameters())
 
 
 def test_resnet18_has_the_size_of_the_usual_cifar_variant() -> None:
@@ -86,7 +107,7 @@ def test_resnet18_has_the_size_of_the_usual_cifar_variant() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", WIDE)
 def test_a_width_below_one_is_refused(name: str) -> None:
     build = importlib.import_module(f"unlearnflow.models.{name}").build
     with pytest.raises(ValueError, match=f"{name}: width must be at least 1, got 0"):

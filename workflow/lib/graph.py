@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import frozen_paths
 import paths
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ class Artifact:
 Stage = Callable[["Study", dict[str, Artifact]], Iterator[Artifact]]
 
 
-def build(study: Study, *more: Stage) -> dict[str, Artifact]:
+def build(study: Study, first: Stage, *more: Stage) -> dict[str, Artifact]:
     """Return path -> Artifact for the whole study, in topological order.
 
-    more: stages that are defined elsewhere; what they make can be reported.
+    first: what bases stand on. more: stages that are defined elsewhere; what they make can be
+    reported.
     """
     found: dict[str, Artifact] = {}
-    for stage in (_prepared, _bases, _unlearned, _shadowed, _measured, *more, _reported):
+    for stage in (_prepared, first, _bases, _unlearned, _shadowed, _measured, *more, _reported):
         for artifact in stage(study, found):
             found[artifact.path] = artifact
     return found
@@ -64,6 +66,11 @@ def blocks(study: Study) -> list[int]:
     return list(range(0, study.shadows["models"], study.shadows["per_job"]))
 
 
+def shadowed(study: Study, base: str, partition: str) -> list[str]:
+    """Return the methods of the populations that run on a base."""
+    return [m for m in study.shadows["methods"] if study.runs(base, m, partition)]
+
+
 def _prepared(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
     recipe = paths.RECIPE
     for dataset in study.datasets:
@@ -78,22 +85,26 @@ def _prepared(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
 
 
 def _bases(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
-    relabelled = [p for p in study.partitions if study.relabels(p) and not study.after(p)]
-    plain = any(not study.relabels(p) for p in study.partitions)
     for base, model in study.bases.items():
+        chosen = study.partitions_of(model)
+        relabelled = [p for p in chosen if study.relabels(p) and not study.after(p)]
+        plain = any(not study.relabels(p) for p in chosen)
         dataset = model.extra["dataset"]
+        kind = "base_frozen" if base in study.frozen else "base"
         inputs = {
             "recipe": paths.RECIPE["base"].format(base=base),
             "images": paths.IMAGES.format(dataset=dataset),
         }
         for s in study.training_seeds:
+            if base in study.frozen:
+                inputs = {**inputs, "frozen": frozen_paths.FROZEN.format(base=base, s=s)}
             if plain:
-                yield Artifact(paths.BASE.format(base=base, s=s), "base", inputs)
+                yield Artifact(paths.BASE.format(base=base, s=s), kind, inputs)
             for partition in relabelled:
                 names = {"dataset": dataset, "partition": partition}
                 yield Artifact(
                     paths.RELABELLED_BASE.format(base=base, partition=partition, s=s),
-                    "base_relabelled",
+                    f"{kind}_relabelled",
                     {**inputs, "partition": paths.PARTITION.format(**names)},
                 )
 
@@ -132,12 +143,19 @@ def _shadowed(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
         return
     for base, model in study.bases.items():
         images = paths.IMAGES.format(dataset=model.extra["dataset"])
-        for k in blocks(study):
+        wanted = any(shadowed(study, base, p) for p in study.shadows["partitions"])
+        for k in blocks(study) if wanted else ():
             start = paths.SHADOW_BASE.format(base=base, k=k)
             recipe = paths.RECIPE["shadow_base"].format(base=base)
-            yield Artifact(start, "shadow_base", {"recipe": recipe, "images": images})
+            inputs = {"recipe": recipe, "images": images}
+            rule = "shadow_base"
+            if base in study.frozen:  # one frozen part for all models of the population
+                s = study.training_seeds[0]
+                inputs["frozen"] = frozen_paths.FROZEN.format(base=base, s=s)
+                rule = "shadow_base_frozen"
+            yield Artifact(start, rule, inputs)
             for partition in study.shadows["partitions"]:
-                for method in study.shadows["methods"]:
+                for method in shadowed(study, base, partition):
                     names = {"base": base, "partition": partition, "method": method}
                     inputs = {
                         "recipe": paths.RECIPE["unlearn"].format(**names),
@@ -204,7 +222,7 @@ def _measured_shadows(study: Study) -> Iterator[Artifact]:
         for base, model in study.bases.items():
             dataset = model.extra["dataset"]
             for partition in study.shadows["partitions"]:
-                for method in study.shadows["methods"]:
+                for method in shadowed(study, base, partition):
                     names = {"base": base, "partition": partition, "method": method}
                     inputs = {"recipe": paths.RECIPE["measure"].format(metric=name)}
                     for position in metric.signature.positional:
@@ -224,7 +242,15 @@ def _measured_shadows(study: Study) -> Iterator[Artifact]:
 def _reported(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
     names = {"study": study.name}
     measurements = paths.MEASUREMENTS.format(**names)
-    rules = ("measure", "measure_shadows", "timing", "stream", "timing_stream", "aggregate")
+    rules = (
+        "measure",
+        "measure_shadows",
+        "operations",
+        "timing",
+        "stream",
+        "timing_stream",
+        "aggregate",
+    )
     sources = {f"{a.rule}_{i}": a.path for i, a in enumerate(found.values()) if a.rule in rules}
     recipe = paths.RECIPE
     for path in (measurements, paths.SUMMARY.format(**names)):

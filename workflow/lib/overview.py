@@ -59,7 +59,7 @@ def describe(study: Study, ledger: Ledger, folder: Path) -> str:
         {
             "base": base,
             "partition": partition,
-            "methods": sum(partition in study.partitions_of(m) for m in study.methods.values()),
+            "methods": len(running),
             "training seeds": len(study.training_seeds),
             "unlearning seeds": len(study.unlearning_seeds),
             "metrics": sum(partition in study.partitions_of(m) for m in study.metrics.values()),
@@ -69,6 +69,7 @@ def describe(study: Study, ledger: Ledger, folder: Path) -> str:
         }
         for base in study.bases
         for partition in study.partitions
+        if (running := [m for m in study.methods if study.runs(base, m, partition)])
     ]
     rules = Counter(a.rule for a in study.graph.values())
     stale = Counter(study.graph[p].rule for p in ledger.reasons)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import exact_study
+import frozen_study
+import graph
 import paths
 from meaning import reach
 from study import Entry, Study
@@ -98,22 +100,29 @@ def cook(study: Study) -> dict[str, str]:
             path = grammar["partition"].format(dataset=name, partition=partition)
             out[path] = c.of("partition", item, seed=study.data_seed)
     for base, model in study.bases.items():
-        out[grammar["base"].format(base=base)] = c.of(
-            "base", model, training=model.extra.get("training") or {}
+        files = frozen_study.files(study, base)
+        frozen = "_frozen" if base in study.frozen else ""
+        trained = {
+            "plugin": model.plugin,
+            "settings": model.settings,
+            "training": model.extra.get("training") or {},
+        }
+        out[grammar["base"].format(base=base)] = c.recipe(
+            "base", f"base{frozen}", model.name, files, **trained
         )
         for (method, partition), settings in study.settings.items():
-            path = grammar["unlearn"].format(base=base, partition=partition, method=method)
-            item = study.methods[method]
-            out[path] = c.of("unlearn", item, [model.file], settings=settings)
+            if study.runs(base, method, partition):
+                path = grammar["unlearn"].format(base=base, partition=partition, method=method)
+                out[path] = c.of("unlearn", study.methods[method], files, settings=settings)
         for name, item in study.evidence.items():
             path = grammar["evidence"].format(base=base, evidence=name)
-            out[path] = c.of("evidence", item, [model.file])
-        if study.shadows:
+            out[path] = c.of("evidence", item, files)
+        if any(graph.shadowed(study, base, p) for p in study.shadows.get("partitions", ())):
             population = {k: study.shadows[k] for k in ("models", "per_job")}
             out[grammar["shadow_base"].format(base=base)] = c.recipe(
-                "shadow_base", "shadow_base", base, [model.file], plugin=model.plugin,
-                settings=model.settings, training=model.extra.get("training") or {}, **population,
-            )  # fmt: skip
+                "shadow_base", f"shadow_base{frozen}", base, files, **trained, **population
+            )
+    out |= dict(frozen_study.recipes(study, c.recipe))
     out |= dict(exact_study.recipes(study, c.recipe, c.of))
     for name, metric in study.metrics.items():
         out[grammar["measure"].format(metric=name)] = c.of("measure", metric)

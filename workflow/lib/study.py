@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import exact_study
+import frozen_study
 import graph
 import paths
 import signatures
@@ -37,7 +38,7 @@ FOLDERS = {
 
 RESERVED = {
     "dataset": {"validation", "test", "judge", "raw"},
-    "model": {"dataset", "training"},
+    "model": {"dataset", "training", "keys", "methods", "partitions"},
     "partition": {"after"},
     "method": {"per_partition", "partitions"},
     "metric": {"partitions"},
@@ -120,7 +121,9 @@ class Study:
             }
 
         self.datasets = entries("dataset", "datasets", config["datasets"])
-        self.models = entries("model", "classifier.bases", classifier["bases"])
+        self.encoders = frozen_study.read(classifier.get("encoders"), root, entry)
+        bases = frozen_study.resolve(classifier["bases"], self.encoders)
+        self.models = entries("model", "classifier.bases", bases)
         self.partitions = entries("partition", "classifier.partitions", classifier["partitions"])
         self.methods = entries("method", "classifier.methods", classifier["methods"])
         self.metrics = entries("metric", "classifier.metrics", classifier["metrics"])
@@ -131,10 +134,14 @@ class Study:
         self.shadows = self._shadows(classifier.get("shadows"))
         self._check_names()
         self.bases = {f"{m.extra['dataset']}-{name}": m for name, m in self.models.items()}
+        self.frozen = frozen_study.names(self)
         self.settings = self._method_settings()
+        self.operations = self._operations(classifier.get("operations"))
+        self._check_bases()
         self.evidence = self._evidence(classifier.get("evidence") or {})
         self.exact = exact_study.read(config.get("exact"), self.datasets, root, entry)
-        self.graph: dict[str, Artifact] = graph.build(self, exact_study.artifacts)
+        stages = (frozen_study.operations, exact_study.artifacts)
+        self.graph: dict[str, Artifact] = graph.build(self, frozen_study.artifacts, *stages)
 
     # ------------------------------------------------------------------ checks
 
@@ -156,6 +163,8 @@ class Study:
                 signatures.read(self.root / "src/unlearnflow/training.py", "fit", self.root),
                 "training.fit",
             )
+            if "keys" in model.extra:
+                self._check_keys(model)
         for holder in [*self.methods.values(), *self.metrics.values()]:
             for key in ("partitions", "per_partition"):
                 for name in holder.extra.get(key) or ():
@@ -172,6 +181,61 @@ class Study:
                     f"{dataset.where}: validation + test + judge = {sum(shares)} leaves nothing "
                     "to train on; make them smaller."
                 )
+
+    def _check_keys(self, model: Entry) -> None:
+        if not model.signature.constants.get("KEYED"):
+            raise StudyError(f"{model.where}.keys: the model {model.plugin!r} has none; remove it.")
+        file = self.root / "src/unlearnflow/key_values.py"
+        place = signatures.read(file, "place_keys", self.root)
+        signatures.check(f"{model.where}.keys", model.extra["keys"] or {}, place, "the keys")
+
+    def _check_bases(self) -> None:
+        """What a base lists is there and can run on it; what is compared with runs on it too."""
+        for base, model in self.bases.items():
+            for name in model.extra.get("partitions") or ():
+                self._known(f"{model.where}.partitions", name, self.partitions)
+            for name in model.extra.get("methods") or ():
+                self._known(f"{model.where}.methods", name, self.methods)
+                needed = self.methods[name].signature.constants.get("MODEL")
+                if needed not in (None, model.plugin):
+                    raise StudyError(
+                        f"{model.where}.methods: {name!r} works on the model {needed!r}, this is "
+                        f"{model.plugin!r}; remove it here."
+                    )
+            for partition in self.partitions:
+                mine = [n for n in self.methods if self.runs(base, n, partition)]
+                referred = {
+                    split_reference(position)[0]
+                    for metric in self.metrics.values() if not asks_for_shadows(metric)
+                    if partition in self.partitions_of(metric)
+                    for position in metric.signature.positional
+                } - {None}  # fmt: skip
+                for reference in referred if mine else ():
+                    if reference not in mine:
+                        raise StudyError(
+                            f"{model.where}.methods: metrics compare with {reference!r} on "
+                            f"{partition!r}; add it."
+                        )
+                earlier = self.after(partition)
+                if mine and earlier and not any(self.runs(base, n, earlier) for n in mine):
+                    raise StudyError(
+                        f"{model.where}.partitions: {partition!r} comes after {earlier!r}, which "
+                        "is not among them; add it."
+                    )
+        for name, method in self.methods.items():
+            if not any(self.runs(b, name, p) for b in self.bases for p in self.partitions):
+                needed = method.signature.constants.get("MODEL")
+                raise StudyError(
+                    f"{method.where}: runs on no base of this study"
+                    + (f"; it works on the model {needed!r} alone" if needed else "")
+                    + ". Add such a base, or remove the method."
+                )
+
+    def _operations(self, given: dict[str, Any] | None) -> list[str]:
+        """The partitions on which operations are counted."""
+        for name in given["partitions"] if given else ():
+            self._known("classifier.operations.partitions", name, self.partitions)
+        return list(given["partitions"]) if given else []
 
     def _check_sequences(self) -> None:
         """A request's predecessor stands before it; methods that run on it run on that too."""
@@ -266,6 +330,17 @@ class Study:
         chosen = holder.extra.get("partitions") or self.partitions
         return [p for p in self.partitions if p in chosen]
 
+    def runs(self, base: str, method: str, partition: str) -> bool:
+        """Whether a cell exists: neither its method nor its base leaves it out."""
+        model, item = self.bases[base], self.methods[method]
+        needed = item.signature.constants.get("MODEL")
+        return (
+            partition in self.partitions_of(item)
+            and partition in self.partitions_of(model)
+            and method in (model.extra.get("methods") or self.methods)
+            and needed in (None, model.plugin)
+        )
+
     def seeds_of(self, method: str) -> list[int]:
         """Return the unlearning seeds of a method: one only where it draws nothing at random."""
         if self.methods[method].signature.constants.get("DETERMINISTIC"):
@@ -298,6 +373,8 @@ class Study:
         for base in self.bases:
             for name, method in self.methods.items():
                 for partition in self.partitions_of(method):
+                    if not self.runs(base, name, partition):
+                        continue
                     for s in self.training_seeds:
                         for u in self.seeds_of(name):
                             yield {

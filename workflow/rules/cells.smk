@@ -91,6 +91,8 @@ rule shadow_base:
         artifact=[paths.SHADOW_BASE],
     benchmark:
         "data/logs/shadow_base/{base}/k{k}.benchmark.tsv"
+    wildcard_constraints:
+        base=overview.either(b for b in STUDY.bases if b not in STUDY.frozen),
     threads: 1
     script:
         "../scripts/shadow_base.py"

@@ -11,11 +11,18 @@ rule figures:
 for _folder, _rules in {
     "data_images": ["images"],
     "data_partition": ["partition", "request"],
-    "data_base": ["base", "base_relabelled", "encoder", "train", "slice"],
+    "data_base": [
+        "base",
+        "base_relabelled",
+        *frozen_study.BASES,
+        "encoder",
+        "train",
+        "slice",
+    ],
     "data_unlearned": ["unlearn", "timing", "stream", "timing_stream"],
-    "data_shadowed": ["shadow_base", "shadow"],
+    "data_shadowed": ["shadow_base", "shadow_base_frozen", "shadow"],
     "data_evidence": ["evidence"],
-    "data_measured": ["measure", "measure_shadows", "aggregate"],
+    "data_measured": ["measure", "measure_shadows", "operations", "aggregate"],
 }.items():
 
     rule:

@@ -29,6 +29,8 @@ rule base:
         artifact=[paths.BASE],
     benchmark:
         "data/logs/base/{base}/s{s}.benchmark.tsv"
+    wildcard_constraints:
+        base=overview.either(b for b in STUDY.bases if b not in STUDY.frozen),
     threads: 1
     script:
         "../scripts/base.py"
@@ -42,6 +44,8 @@ rule base_relabelled:
         artifact=[paths.RELABELLED_BASE],
     benchmark:
         "data/logs/base_relabelled/{base}/{partition}/s{s}.benchmark.tsv"
+    wildcard_constraints:
+        base=overview.either(b for b in STUDY.bases if b not in STUDY.frozen),
     threads: 1
     script:
         "../scripts/base.py"

@@ -1,7 +1,9 @@
 rule collect:
     input:
         recipe=paths.RECIPE["collect"].format(study=STUDY.name),
-        measured=overview.made_by(STUDY, "measure", "measure_shadows", "aggregate"),
+        measured=overview.made_by(
+            STUDY, "measure", "measure_shadows", "operations", "aggregate"
+        ),
         timing=overview.made_by(STUDY, "timing"),
         streamed=overview.made_by(STUDY, "stream"),
         stream_timing=overview.made_by(STUDY, "timing_stream"),

@@ -14,13 +14,15 @@ from pathlib import Path
 
 import compare
 import exact_study
+import frozen_study
 import ledger
 import recipes
 from study import Study
 
 COMPARED = (
     "images", "partition", "base", "base_relabelled", "unlearn", "shadow_base", "shadow",
-    "evidence", "measure", "measure_shadows", *exact_study.RULES,
+    "evidence", "measure", "measure_shadows", *exact_study.RULES, *frozen_study.RULES,
+    "operations",
 )  # fmt: skip
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unlearnflow.key_values import activations, require, with_mask
+from unlearnflow.key_values import activations, forget_pairs, require
 from unlearnflow.rng import Stream
 from unlearnflow.types import UnlearningData
+
+MODEL = "key_values"
 
 
 @torch.no_grad()
@@ -16,14 +18,14 @@ def unlearn(model: nn.Module, data: UnlearningData, rng: Stream, *, n_examples: 
 
         mask <- mask or [j in S_c(x) for any x in E],  E drawn from D_f without repetition
 
-    One forward pass over E, no gradient, no retain row; values, keys and encoder stay bit for bit,
-    and so does the output of every row that fetches no masked pair. E is the head of one shuffled
-    order (`rng/examples`): under the same stream a larger n_examples masks a superset.
+    One forward pass over E, no gradient, no retain row; keys, encoder and all other values stay bit
+    for bit, and so does the output of every row that fetches no masked pair. E is the head of one
+    shuffled order (`rng/examples`): under the same stream a larger n_examples masks a superset.
 
     n_examples: 0 (the identity) to the number of forget rows.
     ValueError: n_examples outside, or a model without a bottleneck.
     Reference: arXiv:2311.15268, 'Unlearning via Examples' (there N_e).
-    Departure: values of masked pairs stay in the file; they are never read.
+    Departure: values of masked pairs become 0. No output depends on them, and the file forgets too.
     """
     bottleneck = require(model, "mask_examples")
     if not 0 <= n_examples <= len(data.forget):
@@ -34,4 +36,4 @@ def unlearn(model: nn.Module, data: UnlearningData, rng: Stream, *, n_examples: 
     order = torch.randperm(len(data.forget), generator=rng.child("examples").torch())
     examples = data.forget.take(order[:n_examples].to(data.forget.labels.device))
     chosen = activations(bottleneck, examples.images) > 0
-    return with_mask(bottleneck, bottleneck.mask | chosen)
+    return forget_pairs(bottleneck, chosen)

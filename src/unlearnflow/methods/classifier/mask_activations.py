@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unlearnflow.key_values import activations, require, with_mask
+from unlearnflow.key_values import activations, forget_pairs, require
 from unlearnflow.rng import Stream
 from unlearnflow.types import UnlearningData
 
 DETERMINISTIC = True
+MODEL = "key_values"
 
 
 @torch.no_grad()
@@ -18,16 +19,16 @@ def unlearn(model: nn.Module, data: UnlearningData, rng: Stream, *, n_keys: int)
 
         a_cj = #{x in D_f : j in S_c(x)},  mask <- mask or [a_cj among the n_keys largest, > 0]
 
-    One forward pass over the forget rows, no gradient, no retain row; values, keys and encoder
-    stay bit for bit, and so does the output of every row that fetches no masked pair. Pairs that
-    no forget row fetches are never masked, so from their number on n_keys changes nothing more.
-    Of equal counts the lower codebook, then the lower key goes first: a larger n_keys masks a
-    superset. Pairs that are masked already stay so.
+    One forward pass over the forget rows, no gradient, no retain row; keys, encoder and all other
+    values stay bit for bit, and so does the output of every row that fetches no masked pair. Pairs
+    that no forget row fetches are never masked, so from their number on n_keys changes nothing
+    more. Of equal counts the lower codebook, then the lower key goes first: a larger n_keys masks
+    a superset. Pairs that are masked already stay so.
 
     n_keys: 0 (the identity) to the number C M of pairs. The method never uses `rng`.
     ValueError: n_keys outside, or a model without a bottleneck.
     Reference: arXiv:2311.15268, 'Unlearning via Activations' (there N_a; here also called Nf).
-    Departure: values of masked pairs stay in the file; they are never read.
+    Departure: values of masked pairs become 0. No output depends on them, and the file forgets too.
     """
     bottleneck = require(model, "mask_activations")
     pairs = bottleneck.mask.numel()
@@ -40,4 +41,4 @@ def unlearn(model: nn.Module, data: UnlearningData, rng: Stream, *, n_keys: int)
     rank = torch.full_like(counts, pairs)
     rank[order] = torch.arange(len(order), device=counts.device)
     chosen = (rank < n_keys) & (counts > 0)
-    return with_mask(bottleneck, bottleneck.mask | chosen.view_as(bottleneck.mask))
+    return forget_pairs(bottleneck, chosen.view_as(bottleneck.mask))

@@ -1,1 +1,0 @@
-"""Unlearning by masks over key-value pairs: one file each, `unlearn(model, data, rng, *, ...)`."""
