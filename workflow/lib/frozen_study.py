@@ -125,7 +125,8 @@ def operations(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
     """Yield the counts of operations: one run of each cell, at the first seeds."""
     for cell in study.cells():
         seeds = (study.training_seeds[0], study.seeds_of(cell["method"])[0])
-        if cell["partition"] in study.operations and (cell["s"], cell["u"]) == seeds:
+        wanted = (cell["method"], cell["partition"]) in study.operations
+        if wanted and (cell["s"], cell["u"]) == seeds:
             inputs = dict(found[paths.UNLEARNED.format(**cell)].inputs)
             inputs["recipe"] = frozen_paths.RECIPE["operations"].format(**cell)
             path = paths.MEASURED.format(metric=frozen_paths.OPERATIONS, **cell)
@@ -157,7 +158,7 @@ def recipes(study: Study, cook: Callable[..., str]) -> Iterator[tuple[str, str]]
         )
     for (method, partition), settings in study.settings.items():
         item = study.methods[method]
-        for base in study.bases if partition in study.operations else ():
+        for base in study.bases if (method, partition) in study.operations else ():
             if study.runs(base, method, partition):
                 path = frozen_paths.RECIPE["operations"].format(
                     base=base, partition=partition, method=method

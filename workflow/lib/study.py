@@ -231,11 +231,18 @@ class Study:
                     + ". Add such a base, or remove the method."
                 )
 
-    def _operations(self, given: dict[str, Any] | None) -> list[str]:
-        """The partitions on which operations are counted."""
-        for name in given["partitions"] if given else ():
-            self._known("classifier.operations.partitions", name, self.partitions)
-        return list(given["partitions"]) if given else []
+    def _operations(self, given: dict[str, Any] | None) -> set[tuple[str, str]]:
+        """The pairs (method, partition) whose operations are counted."""
+        if not given:
+            return set()
+        methods = given.get("methods") or list(self.methods)
+        for kind, chosen, there in (
+            ("partitions", given["partitions"], self.partitions),
+            ("methods", methods, self.methods),
+        ):
+            for name in chosen:
+                self._known(f"classifier.operations.{kind}", name, there)
+        return {(method, partition) for method in methods for partition in given["partitions"]}
 
     def _check_sequences(self) -> None:
         """A request's predecessor stands before it; methods that run on it run on that too."""

@@ -1,0 +1,80 @@
+"""Accuracy of a key-value bottleneck against how much of it is masked."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from unlearnflow.plotting import MARKERS, PALETTE, STYLE, figure
+from unlearnflow.statistics import summaries
+
+ROWS = (("forget", "forget rows"), ("test_kept", "test rows of classes that stay"))
+
+
+def draw(
+    table: pd.DataFrame, *, methods: dict[str, str], bases: dict[str, str], partition: str,
+) -> Figure:  # fmt: skip
+    """Draw accuracy on forget rows and on held-out rows that stay against the size of a mask.
+
+    methods: beginning of the methods' names -> label of the axis; the number at the end of a name
+    is the size (mask_activations_256). bases: full name -> label in the legend. A size of 0 is
+    `original`, at the left edge (hollow); dashed lines are `retrain`. Bands are 95% intervals over training
+    seeds. Reference: figures of arXiv:2311.15268. ValueError where nothing is measured.
+    """
+    with mpl.rc_context(fname=str(STYLE)):
+        return _draw(table, methods, bases, partition)
+
+
+def _draw(
+    table: pd.DataFrame, methods: dict[str, str], bases: dict[str, str], partition: str
+) -> Figure:
+    table = table[(table.metric == "accuracy") & (table.partition == partition)]
+    found = summaries(table[table.base.isin(list(bases))])
+    parts = found.method.str.extract(r"^(\w+)_(\d+)$")
+    found = found.assign(kind=parts[0], size=parts[1].astype(float))
+    made = figure(len(methods), len(ROWS), width=7.0, height=2.1)
+    for column, (kind, label) in enumerate(methods.items()):
+        if kind not in set(found.kind):
+            raise ValueError(f"masked_pairs: no method {kind}_NUMBER is measured on {partition}.")
+        for row, (quantity, title) in enumerate(ROWS):
+            axes = made.axes[row * len(methods) + column]
+            for i, base in enumerate(bases):
+                of_base = found[(found.base == base) & (found.quantity == quantity)]
+                _lines(axes, of_base, kind, bases[base], i)
+            sizes = sorted(set(found[found.kind == kind]["size"]))
+            axes.set_ylim(-0.03, 1.03)
+            axes.set_xticks([sizes[0] / 2, *sizes], ["0", *(f"{size:.0f}" for size in sizes)])
+            axes.minorticks_off()
+            if row == len(ROWS) - 1:
+                axes.set_xlabel(label)
+            if column == 0:
+                axes.set_ylabel(f"accuracy,\n{title}", fontsize=7)
+    made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return made
+
+
+def _lines(axes: Axes, found: pd.DataFrame, kind: str, label: str, i: int) -> None:
+    """Draw one bottleneck's curve, its model before any mask, and its retraining."""
+    colour, marker = PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]
+    curve = found[found.kind == kind].sort_values("size")
+    if curve.empty:
+        return
+    half = curve.half.fillna(0.0)
+    axes.plot(curve["size"], curve["mean"], color=colour, marker=marker, ms=4, lw=1.2, label=label)
+    low, high = (curve["mean"] - half).clip(lower=0), (curve["mean"] + half).clip(upper=1)
+    axes.fill_between(curve["size"], low, high, color=colour, alpha=0.12, lw=0)
+    axes.set_xscale("log", base=2)
+    before = found[found.method == "original"]["mean"]
+    axes.plot(
+        [curve["size"].iloc[0] / 2] * len(before),
+        before,
+        color=colour,
+        marker=marker,
+        ms=4,
+        mfc="none",
+        lw=0,
+    )
+    for retrain in found[found.method == "retrain"]["mean"]:
+        axes.axhline(float(retrain), color=colour, lw=0.8, ls=(0, (4, 3)), alpha=0.8)
