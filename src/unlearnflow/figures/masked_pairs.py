@@ -20,8 +20,8 @@ def draw(
 
     methods: beginning of the methods' names -> label of the axis; the number at the end of a name
     is the size (mask_activations_256). bases: full name -> label in the legend. A size of 0 is
-    `original`, at the left edge (hollow); dashed lines are `retrain`. Bands are 95% intervals over training
-    seeds. Reference: figures of arXiv:2311.15268. ValueError where nothing is measured.
+    `original`, at the left edge (hollow); dashed lines are `retrain`. Bands are 95% intervals over
+    training seeds. Reference: figures of arXiv:2311.15268. ValueError where nothing is measured.
     """
     with mpl.rc_context(fname=str(STYLE)):
         return _draw(table, methods, bases, partition)
