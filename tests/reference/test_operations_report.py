@@ -67,7 +67,8 @@ def test_a_curve_stands_at_the_sizes_in_the_names() -> None:
     curve, before, retrain = made.axes[0].lines
     assert curve.get_xdata().tolist() == [64, 128, 256]  # type: ignore[union-attr]
     assert curve.get_ydata() == pytest.approx([0.51, 0.31, 0.11])
-    assert before.get_ydata() == pytest.approx([0.91])
+    assert before.get_ydata() == pytest.approx([0.91, 0.51])
+    assert before.get_xdata().tolist() == [32, 64]  # type: ignore[union-attr]
     assert retrain.get_ydata() == pytest.approx([0.71, 0.71])
     assert [t.get_text() for t in made.axes[0].get_xticklabels()] == ["0", "64", "128", "256"]
     assert plotting.save(made, "png") == plotting.save(made, "png")

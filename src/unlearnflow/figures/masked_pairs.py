@@ -40,22 +40,29 @@ def _draw(
             raise ValueError(f"masked_pairs: no method {kind}_NUMBER is measured on {partition}.")
         for row, (quantity, title) in enumerate(ROWS):
             axes = made.axes[row * len(methods) + column]
+            sizes = sorted(set(found[found.kind == kind]["size"]))
             for i, base in enumerate(bases):
                 of_base = found[(found.base == base) & (found.quantity == quantity)]
-                _lines(axes, of_base, kind, bases[base], i)
-            sizes = sorted(set(found[found.kind == kind]["size"]))
-            axes.set_ylim(-0.03, 1.03)
+                _lines(axes, of_base, kind, bases[base], i, sizes[0] / 2)
             axes.set_xticks([sizes[0] / 2, *sizes], ["0", *(f"{size:.0f}" for size in sizes)])
             axes.minorticks_off()
             if row == len(ROWS) - 1:
                 axes.set_xlabel(label)
             if column == 0:
                 axes.set_ylabel(f"accuracy,\n{title}", fontsize=7)
+    for row, (quantity, _) in enumerate(ROWS):  # one scale for a row; what stays is seen close by
+        of_row = made.axes[row * len(methods) : (row + 1) * len(methods)]
+        limits = [axes.get_ylim() for axes in of_row]
+        low, high = min(a for a, _ in limits), max(b for _, b in limits)
+        if quantity == "forget":
+            low, high = 0.0, 1.0
+        for axes in of_row:
+            axes.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
     made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return made
 
 
-def _lines(axes: Axes, found: pd.DataFrame, kind: str, label: str, i: int) -> None:
+def _lines(axes: Axes, found: pd.DataFrame, kind: str, label: str, i: int, start: float) -> None:
     """Draw one bottleneck's curve, its model before any mask, and its retraining."""
     colour, marker = PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]
     curve = found[found.kind == kind].sort_values("size")
@@ -66,15 +73,11 @@ def _lines(axes: Axes, found: pd.DataFrame, kind: str, label: str, i: int) -> No
     low, high = (curve["mean"] - half).clip(lower=0), (curve["mean"] + half).clip(upper=1)
     axes.fill_between(curve["size"], low, high, color=colour, alpha=0.12, lw=0)
     axes.set_xscale("log", base=2)
-    before = found[found.method == "original"]["mean"]
-    axes.plot(
-        [curve["size"].iloc[0] / 2] * len(before),
-        before,
-        color=colour,
-        marker=marker,
-        ms=4,
-        mfc="none",
-        lw=0,
-    )
+    first = (curve["size"].iloc[0], curve["mean"].iloc[0])
+    for before in found[found.method == "original"]["mean"]:
+        axes.plot(
+            [start, first[0]], [before, first[1]], color=colour, lw=0.8, ls=":", marker=marker,
+            ms=4, mfc="none", markevery=[0],
+        )  # fmt: skip
     for retrain in found[found.method == "retrain"]["mean"]:
         axes.axhline(float(retrain), color=colour, lw=0.8, ls=(0, (4, 3)), alpha=0.8)
