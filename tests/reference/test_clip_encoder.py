@@ -1,4 +1,4 @@
-"""CLIP's picture tower as an encoder: on a tiny random configuration, never on published weights."""
+"""CLIP's picture tower as an encoder: a tiny random configuration, no published weights."""
 
 from __future__ import annotations
 
