@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,11 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unlearnflow import training
-from unlearnflow.exact import State
+from unlearnflow.exact import Build, State
 from unlearnflow.rng import Stream
 from unlearnflow.types import Rows
-
-Build = Callable[[], nn.Module]
 
 
 def advance(

@@ -31,11 +31,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unlearnflow.exact import Cost, State
+from unlearnflow.exact import Build, Cost, State
 from unlearnflow.training import normalise
 from unlearnflow.types import Rows
 
-Build = Callable[[], nn.Module]
 BITS = 20
 """A feature in fixed point is below 2^BITS in magnitude."""
 CHUNK = 512
@@ -113,7 +112,7 @@ def forget(
     if bool(leaving.all()):
         raise ValueError("summation: nothing would be left to predict from; drop the model.")
     if len(asked) == 0:
-        return {name: tensor.clone() for name, tensor in state.items()}, Cost(0, 0, False)
+        return {name: tensor.clone() for name, tensor in state.items()}, Cost(0, 0)
     places = torch.where(torch.isin(names, asked))[0]
     places = places[names[places].argsort()]
     less, digests = _summed(learner, rows.take(places.to(rows.labels.device)))
@@ -121,7 +120,7 @@ def forget(
     _refuse("are not what was learned (image, label, encoder or settings differ); forget", changed)
     sums = {name: state[name] - less[name] for name in less}
     made = _solved(learner, sums, known[~leaving], state["digests"][~leaving])
-    return made, Cost(samples=len(asked), models=1, full=False)
+    return made, Cost(samples=len(asked), models=1)
 
 
 def probabilities(learner: Learner, state: State, images: Tensor) -> Tensor:
@@ -213,6 +212,16 @@ def class_sums(numbers: Tensor, labels: Tensor, n_classes: int) -> dict[str, Ten
     """Return "counts" (K,), rows by class, and "sums" (K, d), the sum of the rows of each class."""
     member = functional.one_hot(labels, n_classes)
     return {"counts": member.sum(0), "sums": product(member, numbers)}
+
+
+def product_sums(n_classes: int) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+    """Return `Learner.sums` of `class_sums`, and "products" (d, d), the sum of all q q^T."""
+
+    def sums(numbers: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        found = class_sums(numbers, labels, n_classes)
+        return {**found, "products": product(numbers, numbers)}
+
+    return sums
 
 
 def class_means(sums: dict[str, Tensor]) -> Tensor:

@@ -143,7 +143,7 @@ def test_after_any_requests_the_model_is_one_that_never_saw_what_was_hit(
         oracle.delete(set(gone))
         assert state["deleted"].tolist() == sorted(oracle.deleted)
         assert toys.same(model(state), model(trained(frozenset(oracle.seen), budget=budget)))
-        assert cost.full == (oracle.anew == oracle.shards())
+        assert cost.lost == oracle.anew | ({0, 1} - oracle.shards())
         assert (cost.models > 0) == (cost.samples > 0) == bool(oracle.anew)
 
 
@@ -152,7 +152,7 @@ def test_everything_but_one_row() -> None:
         state, cost = unlearn(trained(), [name for name in IDS.tolist() if name != kept])
         shard, slice_ = places()[kept]
         assert prefixes(state) == {(shard, (slice_,))}
-        assert cost == Cost(samples=1, models=1, full=True)
+        assert cost == Cost(samples=1, models=1, lost=frozenset({0, 1}))
         assert toys.same(model(state), model(train({kept})))
         probabilities = s3t.predict(state, base, ROWS.images, **SMALL)
         torch.testing.assert_close(probabilities.sum(1), torch.ones(N, dtype=torch.float64))
@@ -163,7 +163,7 @@ def test_everything_but_one_row() -> None:
 def test_deleting_nothing_changes_nothing() -> None:
     state, cost = unlearn(trained(), [])
     assert toys.same(state, trained())
-    assert cost == Cost(0, 0, full=False)
+    assert cost == Cost(0, 0)
     assert all(state[name].data_ptr() != trained()[name].data_ptr() for name in model(state))
 
 
@@ -175,7 +175,7 @@ def test_a_deletion_drops_the_prefixes_that_hold_the_slice_and_no_other() -> Non
     assert prefixes(trained()) - prefixes(state) == {
         (s, p) for s, p in prefixes(trained()) if s == shard and slice_ in p
     }
-    assert cost == Cost(0, 0, full=False)
+    assert cost == Cost(0, 0)
     assert all(torch.equal(state[key], before[key]) for key in model(state))
     assert toys.same(before, trained())
 
@@ -185,7 +185,7 @@ def test_a_shard_that_lost_every_sequence_is_trained_anew_at_its_full_cost() -> 
     gone = [next(n for n, own in where.items() if own == (1, slice_)) for slice_ in range(2)]
     state, cost = unlearn(trained(), gone)
     sizes = [sum(own == (1, slice_) for own in where.values()) - 1 for slice_ in range(2)]
-    assert cost == Cost(samples=3 * sum(sizes), models=4, full=False)
+    assert cost == Cost(samples=3 * sum(sizes), models=4, lost=frozenset({1}))
     assert toys.same(model(state), model(train(set(IDS.tolist()) - set(gone))))
     one, _ = unlearn(trained(), gone[:1])
     two, _ = unlearn(one, gone[1:])
@@ -200,7 +200,7 @@ def test_a_shard_whose_sequences_cannot_begin_uses_the_slices_that_have_rows() -
     first = [name for name, own in where.items() if own[1] == 0]
     state, cost = unlearn(trained(**sizes), first, **sizes)
     assert prefixes(state) == {(0, (1,)), (0, (1, 2)), (0, (1, 2, 3))}
-    assert cost.full
+    assert cost.lost == {0}
     third = next(name for name, own in where.items() if own[1] == 2)
     state, cost = unlearn(state, [third], **sizes)
     assert prefixes(state) == {(0, (1,))}
@@ -318,7 +318,7 @@ def test_rows_that_are_likely_deleted_come_last() -> None:
     likely = IDS[toys.N_CLASSES * 2 + 2 :: toys.N_CLASSES].tolist()
     after, cost = unlearn(state, likely, **sizes)
     assert prefixes(after) == {(0, (0,))}
-    assert cost == Cost(0, 0, full=False)
+    assert cost == Cost(0, 0)
 
 
 def test_it_learns_and_still_serves_after_a_deletion() -> None:
@@ -356,7 +356,7 @@ def twice() -> None:
         (lambda: train({0, 7}, budget=3), r"budget 3 in 1\.\.n_slices!"),
         (lambda: train({0, 7}, budget=0), "budget must be at least 1, got 0"),
         (lambda: train({0, 7}, sees="all"), "sees is 'all', allowed are"),
-        (lambda: train({0, 7}, deletion=[1.0]), "deletion has 1 rates, the largest label is"),
+        (lambda: train({0, 7}, deletion=[1.0]), "deletion lists 1 classes, the largest label is"),
         (lambda: train(set()), "0 ids, 0 of them different, for 0 rows"),
         (lambda: other_rows(trained()), "ids are not those of the state; give the original"),
         (twice, "2 ids, 1 of them different, for 2 rows"),

@@ -173,9 +173,11 @@ def test_large_and_empty_requests(what: str) -> None:
         assert changed(state, after) == expected[what]
         assert cost.models == len(expected[what])
     if what == "nothing":
-        assert cost == Cost(samples=0, models=0, full=False)
+        assert cost == Cost(samples=0, models=0)
         assert toys.same(state, after)
-    assert cost.full == (what == "all but one")
+    assert cost.lost == {
+        "slice": set(), "shard": {1}, "all but one": {0, 1, 2}, "nothing": set(),
+    }[what]  # fmt: skip
 
 
 def test_a_deletion_changes_just_the_predicted_stages() -> None:
@@ -425,7 +427,7 @@ def test_ids_are_unique_and_one_for_each_row() -> None:
         with pytest.raises(ValueError, match="one id of its own"):
             sisa.train(build, rows, names, RNG, **SMALL)
     none = rows.take(torch.arange(0)), ids[:0]
-    with pytest.raises(ValueError, match="no rows to train on"):
+    with pytest.raises(ValueError, match="give at least one row"):
         sisa.train(build, *none, RNG, **SMALL)
 
 

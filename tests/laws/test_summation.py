@@ -133,7 +133,7 @@ def test_forgetting_is_never_having_learned(
         gone |= set(new)
         # The same row several times in one request counts once.
         state, cost = forget(kind, state, rows, ids, ids[new + new[:again]])
-        assert cost == Cost(samples=len(new), models=int(bool(new)), full=False)
+        assert cost == Cost(samples=len(new), models=int(bool(new)))
         left = torch.tensor([i for i in range(N) if i not in gone]).flip(0)
         assert same(state, train(kind, rows.take(left), ids[left]))
 

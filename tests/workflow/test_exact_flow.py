@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import miniature
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -241,10 +242,11 @@ def assert_streams(folder: Path) -> None:
     }
     n = len(load.images(str(folder / "data/images/digits.npz")).rows("train"))
     assert arrays["whole"]["samples"].tolist() == [0, n - 1, 2 * n - 3, 3 * n - 6]
-    assert arrays["whole"]["full"].tolist() == [False, True, True, True]
+    assert arrays["whole"]["lost"].tolist() == [0, 1, 1, 1]
     assert arrays["whole"]["until_full"] == 1
     assert arrays["nearest_class_mean"]["samples"].tolist() == [0, 1, 2, 3]
-    assert not arrays["nearest_class_mean"]["full"].any()
+    assert not arrays["nearest_class_mean"]["lost"].any()
+    assert np.isnan(arrays["nearest_class_mean"]["until_full"])
     assert 0 < arrays["sisa_2"]["samples"][-1] < arrays["whole"]["samples"][-1]
     assert all(len(a["accuracy"]) == 4 for a in arrays.values())
     table = io.read_table(folder / "reports/digits/tables/measurements.csv")

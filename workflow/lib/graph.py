@@ -181,15 +181,9 @@ def _measured(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
         for name, metric in study.metrics.items():
             if asks_for_shadows(metric) or cell["partition"] not in study.partitions_of(metric):
                 continue
-            inputs = {"recipe": paths.RECIPE["measure"].format(metric=name)}
-            dataset = study.bases[cell["base"]].extra["dataset"]
+            inputs = _handed(study, metric, cell["base"], cell["partition"])
             for position in metric.signature.positional:
-                if position == "images":
-                    inputs[position] = paths.IMAGES.format(dataset=dataset)
-                elif position == "partition":
-                    names = {"dataset": dataset, "partition": cell["partition"]}
-                    inputs[position] = paths.PARTITION.format(**names)
-                elif position not in HANDED:
+                if position not in HANDED:
                     reference, kind = split_reference(position)
                     needed = _evidence(study, _other(study, cell, reference), kind)
                     evidence[needed.path] = needed
@@ -199,6 +193,16 @@ def _measured(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
     yield from evidence.values()
     yield from measurements
     yield from _measured_shadows(study)
+
+
+def _handed(study: Study, metric: Entry, base: str, partition: str) -> dict[str, str]:
+    """Return a measurement's recipe, and the data set and the request where it names them."""
+    names = {"dataset": study.bases[base].extra["dataset"], "partition": partition}
+    inputs = {"recipe": paths.RECIPE["measure"].format(metric=metric.name)}
+    for position, grammar in (("images", paths.IMAGES), ("partition", paths.PARTITION)):
+        if position in metric.signature.positional:
+            inputs[position] = grammar.format(**names)
+    return inputs
 
 
 def _evidence(study: Study, cell: dict[str, Any], kind: str) -> Artifact:
@@ -219,18 +223,13 @@ def _measured_shadows(study: Study) -> Iterator[Artifact]:
     for name, metric in study.metrics.items():
         if not asks_for_shadows(metric):
             continue
-        for base, model in study.bases.items():
-            dataset = model.extra["dataset"]
+        for base in study.bases:
             for partition in study.shadows["partitions"]:
                 for method in shadowed(study, base, partition):
                     names = {"base": base, "partition": partition, "method": method}
-                    inputs = {"recipe": paths.RECIPE["measure"].format(metric=name)}
+                    inputs = _handed(study, metric, base, partition)
                     for position in metric.signature.positional:
-                        if position == "images":
-                            inputs[position] = paths.IMAGES.format(dataset=dataset)
-                        elif position == "partition":
-                            inputs[position] = paths.PARTITION.format(dataset=dataset, **names)
-                        elif position not in HANDED:
+                        if position not in HANDED:
                             reference = split_reference(position)[0] or method
                             for k in blocks(study):
                                 path = paths.SHADOWED.format(**{**names, "method": reference}, k=k)

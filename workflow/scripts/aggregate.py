@@ -1,14 +1,16 @@
 """Put the finished models of all shards together: test accuracy by mean and by vote."""
 
+from collections.abc import Iterator
+
 import numpy as np
-import torch
+from torch import nn
 
 import exact_load
 import load
 from exact_paths import MEASURED_SLICED
 from job import Job
 from places import stream_names
-from unlearnflow import io, slicing, stages, training
+from unlearnflow import exact, io, slicing, stages
 from unlearnflow.rng import stream
 
 job = Job(snakemake)
@@ -21,14 +23,21 @@ left = np.setdiff1d(data.rows("train"), job.recipe["deleted"]).tolist()
 places = slicing.uniform(left, rng.child("assign").key, shards, slices)
 build = exact_load.builder(job.recipe["model"], None, data, rng, device)
 test = load.rows(data, data.labels, data.rows("test"), device)
-found = []
-for shard in sorted({shard for shard, _ in places.values()}):  # one without rows has no say
-    state = io.read_tensors(job.checked(item.inputs[f"shard_{shard}"]))
-    model = build()
-    model.load_state_dict(stages.below(state, "model/"))
-    found.append(training.logits(model, test).double().softmax(1))
-values = {"rows": len(left), "shards": len(found)}
+chosen = sorted({shard for shard, _ in places.values()})  # one without rows has no say
+
+
+def models() -> Iterator[nn.Module]:
+    """Yield the finished model of every shard."""
+    for shard in chosen:
+        state = io.read_tensors(job.checked(item.inputs[f"shard_{shard}"]))
+        model = build()
+        model.load_state_dict(stages.below(state, "model/"))
+        yield model
+
+
+found = exact.probabilities(models(), test.images)
+values = {"rows": len(left), "shards": len(chosen)}
 for how in ("mean", "vote"):
-    chosen = slicing.aggregate(torch.stack(found), how).argmax(1)
-    values[how] = float((chosen == test.labels).double().mean())
+    best = slicing.aggregate(found, how).argmax(1)
+    values[how] = float((best == test.labels).double().mean())
 job.save(io.write_json, item.path, values, list(item.inputs.values()), [rng])

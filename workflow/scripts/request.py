@@ -5,11 +5,12 @@ from exact_paths import REQUESTS
 from job import Job
 from unlearnflow import io
 from unlearnflow.rng import stream
+from unlearnflow.types import SPLITS
 
 job = Job(snakemake)
 request = job.plugin("requests", "request")
 (item,) = job.items(REQUESTS)
 data = load.images(job.checked(item.inputs["images"]))
 rng = stream(job.recipe["seed"], "request", item.names["dataset"], item.names["requests"])
-order = request(data.labels, data.split == 0, rng, data.classes, **job.settings)
+order = request(data.labels, data.split == SPLITS.index("train"), rng, data.classes, **job.settings)
 job.save(io.write_arrays, item.path, {"rows": order}, list(item.inputs.values()), [rng])

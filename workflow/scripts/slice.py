@@ -24,8 +24,8 @@ data = load.images(job.checked(str(snakemake.input.images[0])))
 before = {}
 if number:
     before = io.read_tensors(job.checked(str(snakemake.input.before[0])))
-left_out = inspect.signature(sisa.train).parameters.values()
-settings = {p.name: p.default for p in left_out if p.kind == p.KEYWORD_ONLY} | job.settings
+parameters = inspect.signature(sisa.train).parameters.values()
+settings = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY} | job.settings
 shards, slices, gone = settings["shards"], settings["slices"], set(job.recipe["deleted"])
 rng = stream(int(names["s"]), *stream_names(names["base"], names["sliced"]))
 rows, ids = exact_load.training_rows(data, device)

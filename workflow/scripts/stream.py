@@ -1,6 +1,8 @@
 """Process deletions one by one: what each costs, and how well the state predicts after it.
 
-Arrays have one number more than there are deletions; the first stands before any of them.
+Arrays have one number more than there are deletions; the first stands before any of them. `lost`
+counts the shards of which, by then, nothing of the first training is left; `until_full` is the
+number of deletions after which that is so for all.
 """
 
 import importlib
@@ -51,20 +53,23 @@ held = test[np.isin(data.labels[test], np.unique(data.labels[order]))]
 n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
 accuracy = [float((predicted(test).argmax(1) == data.labels[test]).mean())]
 membership = [told_apart()]
-seconds, samples, models, full = [0.0], [0], [0], [False]
+seconds, samples, models, lost = [0.0], [0], [0], [0]
+gone_whole: set[int] = set()
 for row in order.tolist():
     start = time.perf_counter()
     state, cost = method.unlearn(state, build, rows, ids, torch.tensor([row]), rng, **job.settings)
     seconds.append(seconds[-1] + time.perf_counter() - start)
     samples.append(samples[-1] + cost.samples)
     models.append(models[-1] + cost.models)
-    full.append(cost.full)
+    gone_whole |= cost.lost
+    lost.append(len(gone_whole))
     accuracy.append(float((predicted(test).argmax(1) == data.labels[test]).mean()))
 membership.append(told_apart())
+through = np.flatnonzero(np.array(lost) == job.settings.get("shards", math.inf))
 arrays = {
     "accuracy": np.array(accuracy), "samples": np.array(samples), "models": np.array(models),
-    "full": np.array(full), "membership": np.array(membership), "bytes": np.array(n_bytes),
-    "until_full": np.array(float(full.index(True)) if any(full) else math.nan),
+    "lost": np.array(lost), "membership": np.array(membership), "bytes": np.array(n_bytes),
+    "until_full": np.array(float(through[0]) if len(through) else math.nan),
 }  # fmt: skip
 job.save(io.write_arrays, item.path, arrays, list(item.inputs.values()), [rng])
 io.write_json(str(snakemake.output.timing[0]), {"seconds": seconds, "device": device})

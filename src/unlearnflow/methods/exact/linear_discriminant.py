@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unlearnflow import summation
-from unlearnflow.exact import Cost, State
+from unlearnflow.exact import Build, Cost, State
 from unlearnflow.rng import Stream
 from unlearnflow.types import Rows
 
@@ -16,7 +16,7 @@ DETERMINISTIC = True
 
 
 def train(
-    build: summation.Build,
+    build: Build,
     rows: Rows,
     ids: Tensor,
     rng: Stream,
@@ -44,7 +44,7 @@ def train(
 
 def unlearn(
     state: State,
-    build: summation.Build,
+    build: Build,
     rows: Rows,
     ids: Tensor,
     gone: Tensor,
@@ -65,7 +65,7 @@ def unlearn(
 
 def predict(
     state: State,
-    build: summation.Build,
+    build: Build,
     images: Tensor,
     *,
     shrinkage: float = 0.01,
@@ -77,7 +77,7 @@ def predict(
 
 
 def _learner(
-    build: summation.Build,
+    build: Build,
     inputs: Literal["pixels", "features"],
     fraction_bits: int,
     shrinkage: float,
@@ -87,9 +87,7 @@ def _learner(
     n_classes = summation.classes(build)
     look, largest = summation.view(build, inputs, fraction_bits)
 
-    def sums(numbers: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        found = summation.class_sums(numbers, labels, n_classes)
-        return {**found, "products": summation.product(numbers, numbers)}
+    sums = summation.product_sums(n_classes)
 
     def solve(sums: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         counts, means = sums["counts"].double(), summation.class_means(sums)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from unlearnflow import summation
-from unlearnflow.exact import Cost, State
+from unlearnflow.exact import Build, Cost, State
 from unlearnflow.rng import Stream
 from unlearnflow.types import Rows
 
@@ -14,7 +14,7 @@ DETERMINISTIC = True
 
 
 def train(
-    build: summation.Build,
+    build: Build,
     rows: Rows,
     ids: Tensor,
     rng: Stream,
@@ -37,7 +37,7 @@ def train(
 
 def unlearn(
     state: State,
-    build: summation.Build,
+    build: Build,
     rows: Rows,
     ids: Tensor,
     gone: Tensor,
@@ -55,7 +55,7 @@ def unlearn(
 
 def predict(
     state: State,
-    build: summation.Build,
+    build: Build,
     images: Tensor,
     *,
     bins: int = 16,
@@ -65,7 +65,7 @@ def predict(
     return summation.probabilities(_learner(build, bins, alpha), state, images)
 
 
-def _learner(build: summation.Build, bins: int, alpha: float) -> summation.Learner:
+def _learner(build: Build, bins: int, alpha: float) -> summation.Learner:
     if not 2 <= bins <= 256 or not alpha > 0:
         raise ValueError(f"naive_bayes: bins {bins} must be in 2..256, alpha {alpha} > 0.")
     n_classes = summation.classes(build)

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from unlearnflow import summation
-from unlearnflow.exact import Cost, State
+from unlearnflow.exact import Build, Cost, State
 from unlearnflow.rng import Stream
 from unlearnflow.types import Rows
 
@@ -15,7 +15,7 @@ DETERMINISTIC = True
 
 
 def train(
-    build: summation.Build,
+    build: Build,
     rows: Rows,
     ids: Tensor,
     rng: Stream,
@@ -40,7 +40,7 @@ def train(
 
 def unlearn(
     state: State,
-    build: summation.Build,
+    build: Build,
     rows: Rows,
     ids: Tensor,
     gone: Tensor,
@@ -58,7 +58,7 @@ def unlearn(
 
 def predict(
     state: State,
-    build: summation.Build,
+    build: Build,
     images: Tensor,
     *,
     inputs: Literal["pixels", "features"] = "pixels",
@@ -69,7 +69,7 @@ def predict(
 
 
 def _learner(
-    build: summation.Build, inputs: Literal["pixels", "features"], fraction_bits: int
+    build: Build, inputs: Literal["pixels", "features"], fraction_bits: int
 ) -> summation.Learner:
     n_classes = summation.classes(build)
     look, largest = summation.view(build, inputs, fraction_bits)

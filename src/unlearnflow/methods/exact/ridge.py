@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unlearnflow import summation
-from unlearnflow.exact import Cost, State
+from unlearnflow.exact import Build, Cost, State
 from unlearnflow.rng import Stream
 from unlearnflow.types import Rows
 
@@ -16,7 +16,7 @@ DETERMINISTIC = True
 
 
 def train(
-    build: summation.Build,
+    build: Build,
     rows: Rows,
     ids: Tensor,
     rng: Stream,
@@ -43,7 +43,7 @@ def train(
 
 def unlearn(
     state: State,
-    build: summation.Build,
+    build: Build,
     rows: Rows,
     ids: Tensor,
     gone: Tensor,
@@ -62,7 +62,7 @@ def unlearn(
 
 def predict(
     state: State,
-    build: summation.Build,
+    build: Build,
     images: Tensor,
     *,
     alpha: float = 1.0,
@@ -74,16 +74,14 @@ def predict(
 
 
 def _learner(
-    build: summation.Build, inputs: Literal["pixels", "features"], fraction_bits: int, alpha: float
+    build: Build, inputs: Literal["pixels", "features"], fraction_bits: int, alpha: float
 ) -> summation.Learner:
     if not alpha > 0:
         raise ValueError(f"ridge: alpha must be > 0, got {alpha}.")
     n_classes = summation.classes(build)
     look, largest = summation.view(build, inputs, fraction_bits)
 
-    def sums(numbers: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        found = summation.class_sums(numbers, labels, n_classes)
-        return {**found, "products": summation.product(numbers, numbers)}
+    sums = summation.product_sums(n_classes)
 
     def solve(sums: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         per_unit = 255 if inputs == "pixels" else 2**fraction_bits

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from unlearnflow import sequences, slicing, training
-from unlearnflow.exact import Cost, State
+from unlearnflow import exact, sequences, slicing, stages, training
+from unlearnflow.exact import Build, Cost, State
 from unlearnflow.freezing import training_only
 from unlearnflow.rng import Stream
 from unlearnflow.types import Rows
 
-Build = Callable[[], nn.Module]
 Prefix = tuple[int, tuple[int, ...]]
 """A shard and the first slices of one of its sequences."""
 PRETRAINED = True
@@ -67,9 +64,9 @@ def train(
     )  # fmt: skip
     places = _places(rows, ids, rng, recipe)
     state = {
-        "ids": torch.tensor(sorted(places), dtype=torch.int64),
+        "ids": torch.tensor(list(places), dtype=torch.int64),
         "deleted": torch.empty(0, dtype=torch.int64),
-        "recipe": torch.tensor(_fingerprint(rng, recipe)),
+        "recipe": torch.tensor(exact.fingerprint(rng, recipe)),
     }
     for shard in range(shards):
         state |= _shard(build, rows, ids, places, set(), rng, recipe, shard)[0]
@@ -94,10 +91,10 @@ def unlearn(
     What is kept equals, bit for bit, training that never saw the slices hit (all their rows, not
     the deleted ones alone); a shard trained anew equals training without the rows deleted so far,
     in the same places, and takes its slices back. The dropped tensors are not in the new state.
-    Cost: samples = rows x epochs trained, models = layer groups trained, full = every shard that
-    has rows was trained anew. rows, ids, settings and stream: those of `train`. The old state
-    stays. ValueError for ids that are unknown or deleted already (repeats in one request count
-    once), other rows, stream or settings than the state's, or when no row is left.
+    Cost: samples = rows x epochs trained, models = layer groups trained, lost = shards without a
+    prefix, trained anew where they have rows. rows, ids, settings and stream: those of `train`.
+    The old state stays. ValueError for ids that are unknown or deleted already (repeats in one
+    request count once), other rows, stream or settings than the state's, or when no row is left.
     """
     recipe = _recipe(
         shards=shards, slices=slices, budget=budget, epochs=epochs, rank=rank, sees=sees,
@@ -105,9 +102,9 @@ def unlearn(
         weight_decay=weight_decay, schedule=schedule, augmentation=augmentation,
     )  # fmt: skip
     places = _places(rows, ids, rng, recipe)
-    deleted, request = set(state["deleted"].tolist()), set(gone.tolist())
-    _check(state, places, deleted, request, _fingerprint(rng, recipe))
-    deleted |= request
+    mark = exact.fingerprint(rng, recipe)
+    before, request = exact.requested("s3t.unlearn", state, places, gone, mark)
+    deleted = before | request
     hit = {places[row] for row in request}
     after = {
         name: tensor.clone()
@@ -122,7 +119,7 @@ def unlearn(
         trained, cost = _shard(build, rows, ids, places, deleted, rng, recipe, shard)
         after |= trained
         samples, models = samples + cost[0], models + cost[1]
-    return after, Cost(samples, models, full=not in_use & alive)
+    return after, Cost(samples, models, lost=frozenset(range(shards)) - alive)
 
 
 def predict(
@@ -141,15 +138,13 @@ def predict(
     Each shard that has one speaks through its longest prefix (of equals the smallest in order of
     numbers), with the same weight.
     """
-    blank = Rows(images, torch.zeros(len(images), dtype=torch.int64, device=images.device))
     best: dict[int, tuple[int, ...]] = {}
     for shard, prefix in _prefixes(state):
         best[shard] = max(best.get(shard, ()), prefix, key=len)
-    found = []
-    for shard, prefix in best.items():
-        model = _assemble(build, state, shard, prefix, slices, rank)[0]
-        found.append(training.logits(model, blank).double().softmax(1))
-    return slicing.aggregate(torch.stack(found), aggregate)
+    models = (
+        _assemble(build, state, shard, prefix, slices, rank)[0] for shard, prefix in best.items()
+    )
+    return slicing.aggregate(exact.probabilities(models, images), aggregate)
 
 
 def _recipe(**recipe: Any) -> dict[str, Any]:
@@ -162,53 +157,22 @@ def _recipe(**recipe: Any) -> dict[str, Any]:
     return recipe
 
 
-def _fingerprint(rng: Stream, recipe: dict[str, Any]) -> int:
-    return rng.child("recipe", json.dumps(recipe, sort_keys=True)).key
-
-
 def _places(
     rows: Rows, ids: Tensor, rng: Stream, recipe: dict[str, Any]
 ) -> dict[int, slicing.Place]:
     """Return the place of every id: of its number, its label and the stream alone."""
     shards, slices, deletion = recipe["shards"], recipe["slices"], recipe["deletion"]
-    names, labels = ids.tolist(), rows.labels.tolist()
-    if len(set(names)) != len(names) or len(names) != len(labels) or not names:
-        raise ValueError(
-            f"s3t: {len(names)} ids, {len(set(names))} of them different, for {len(labels)} rows; "
-            "give at least one row, and every row one id of its own."
-        )
+    labels = exact.named("s3t", rows, ids, deletion)
     key = rng.child("assign").key
     if deletion is None:
-        return slicing.uniform(names, key, shards, slices)
-    if max(labels) >= len(deletion):
-        raise ValueError(
-            f"s3t: deletion has {len(deletion)} rates, the largest label is {max(labels)}; give "
-            "one for each class."
-        )
+        return slicing.uniform(labels, key, shards, slices)
     bands, fine = sequences.bands(deletion), 1 << 32
     places = {}
-    for name, label in zip(names, labels, strict=True):
+    for name, label in labels.items():
         shard, v = slicing.place(name, key, shards, fine)
         low, high = bands[label]
         places[name] = shard, min(slices - 1, int(slices * (low + v / fine * (high - low))))
     return places
-
-
-def _check(
-    state: State, places: dict[int, slicing.Place], before: set[int], request: set[int], mark: int
-) -> None:
-    if state["ids"].tolist() != sorted(places):
-        raise ValueError("s3t.unlearn: ids are not those of the state; give the original rows.")
-    if int(state["recipe"]) != mark:
-        raise ValueError(
-            "s3t.unlearn: stream or settings are not those that trained the state; give the same."
-        )
-    if unknown := sorted(request - places.keys()):
-        raise ValueError(f"s3t.unlearn: ids {unknown} were never training rows; drop them.")
-    if again := sorted(request & before):
-        raise ValueError(f"s3t.unlearn: ids {again} were deleted by an earlier request; drop them.")
-    if len(before | request) == len(places):
-        raise ValueError("s3t.unlearn: the request leaves no row; keep at least one.")
 
 
 def _prefix(name: str) -> list[Prefix]:
@@ -319,10 +283,7 @@ def _assemble(
     head = model.head
     assert isinstance(head, nn.Linear)
     if prefix:
-        start = _key(shard, prefix, "head/")
-        head.load_state_dict(
-            {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
-        )
+        head.load_state_dict(stages.below(state, _key(shard, prefix, "head/")))
     return model.eval(), {k: v for group in layers[len(prefix) :] for k, v in group.items()}
 
 

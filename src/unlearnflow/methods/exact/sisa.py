@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from unlearnflow import slicing, stages, training
-from unlearnflow.exact import Cost, State
+from unlearnflow import exact, slicing, stages
+from unlearnflow.exact import Build, Cost, State
 from unlearnflow.rng import Stream
 from unlearnflow.types import Rows
-
-Build = Callable[[], nn.Module]
 
 
 def train(
@@ -80,7 +77,7 @@ def unlearn(
 
     The new state equals, bit for bit, training without these rows in the same places. rows, ids:
     the original ones. Settings and stream: those of `train`. Cost: samples = rows x epochs that
-    were trained, models = stages (s, q), full = no stage that had rows could be kept. The old
+    were trained, models = stages (s, q), lost = shards that kept no stage that had rows. The old
     state stays as it is. ValueError for ids that are unknown or deleted already (repeats in one
     request count once), other rows, stream or settings than the state's, or when no row is left.
     """
@@ -91,25 +88,16 @@ def unlearn(
         augmentation=augmentation, clip=clip,
     )  # fmt: skip
     places = _places(rows, ids, rng, recipe)
-    if state["ids"].tolist() != list(places):
-        raise ValueError("sisa.unlearn: ids are not those of the state; give the original rows.")
-    if int(state["recipe"]) != _fingerprint(rng, recipe):
-        raise ValueError(
-            "sisa.unlearn: stream or settings are not those that trained the state; give the same."
-        )
-    before = set(state["deleted"].tolist())
-    request = set(gone.tolist())
-    if unknown := sorted(request - places.keys()):
-        raise ValueError(f"sisa.unlearn: ids {unknown} were never training rows; drop them.")
-    if again := sorted(request & before):
-        raise ValueError(
-            f"sisa.unlearn: ids {again} were deleted by an earlier request; drop them."
-        )
+    mark = exact.fingerprint(rng, recipe)
+    before, request = exact.requested("sisa.unlearn", state, places, gone, mark)
     todo = slicing.affected(places, request, slices)
-    had = {places[row] for row in places if row not in before}
-    held = {(s, later) for s, r in had for later in range(r, slices)}
+    first: dict[int, int] = {}
+    for row in places.keys() - before:
+        shard, slice_ = places[row]
+        first[shard] = min(slice_, first.get(shard, slice_))
+    lost = {s for s in range(shards) if s not in first or (s, first[s]) in todo}
     after, samples = _run(build, rows, ids, places, before | request, rng, recipe, todo, state)
-    return after, Cost(samples=samples, models=len(todo), full=bool(todo) and held <= todo)
+    return after, Cost(samples=samples, models=len(todo), lost=frozenset(lost))
 
 
 def predict(
@@ -128,13 +116,14 @@ def predict(
     The models of all shards that have a row left take part, each with the same weight.
     """
     left = ~torch.isin(state["ids"], state["deleted"])
-    blank = Rows(images, torch.zeros(len(images), dtype=torch.int64, device=images.device))
-    found = []
-    for s in state["shard"][left].unique().tolist():
-        model = stages.fresh(build, images.device)
-        model.load_state_dict(stages.below(state, f"stage/{s}/{slices - 1}/model/"))
-        found.append(training.logits(model, blank).double().softmax(1))
-    return slicing.aggregate(torch.stack(found), aggregate)
+
+    def models() -> Iterator[nn.Module]:
+        for s in state["shard"][left].unique().tolist():
+            model = stages.fresh(build, images.device)
+            model.load_state_dict(stages.below(state, f"stage/{s}/{slices - 1}/model/"))
+            yield model
+
+    return slicing.aggregate(exact.probabilities(models(), images), aggregate)
 
 
 def _recipe(**recipe: Any) -> dict[str, Any]:
@@ -163,27 +152,13 @@ def _places(
 ) -> dict[int, slicing.Place]:
     """Return the place of every id, ascending; check the ids first."""
     shards, slices, deletion = recipe["shards"], recipe["slices"], recipe["deletion"]
-    names, labels = ids.tolist(), rows.labels.tolist()
-    if len(set(names)) != len(names) or len(names) != len(labels):
-        raise ValueError(
-            f"sisa: {len(names)} ids, {len(set(names))} of them different, for {len(labels)} rows; "
-            "give every row one id of its own."
-        )
+    labels = exact.named("sisa", rows, ids, deletion)
     key = rng.child("assign").key
     if deletion is None:
-        return slicing.uniform(sorted(names), key, shards, slices)
-    if labels and max(labels) >= len(deletion):
-        raise ValueError(
-            f"sisa: deletion has {len(deletion)} probabilities, the largest label is "
-            f"{max(labels)}; give one for each class."
-        )
-    expected = {row: deletion[label] for row, label in zip(names, labels, strict=True)}
+        return slicing.uniform(labels, key, shards, slices)
+    expected = {row: deletion[label] for row, label in labels.items()}
     found = slicing.aware(expected, key, shards, slices, recipe["balance"])
-    return {row: found[row] for row in sorted(found)}
-
-
-def _fingerprint(rng: Stream, recipe: dict[str, Any]) -> int:
-    return rng.child("recipe", json.dumps(recipe, sort_keys=True)).key
+    return {row: found[row] for row in labels}
 
 
 def _run(
@@ -191,8 +166,6 @@ def _run(
     rng: Stream, recipe: dict[str, Any], todo: set[slicing.Place], old: State,
 ) -> tuple[State, int]:  # fmt: skip
     """Train the stages in `todo` without the rows in `gone`; take the others from `old`."""
-    if len(gone) == len(places):
-        raise ValueError("sisa: there are no rows to train on; keep at least one.")
     position = {row: i for i, row in enumerate(ids.tolist())}
     epochs = slicing.stage_epochs(recipe["epochs"], recipe["slices"])
     state = {
@@ -200,7 +173,7 @@ def _run(
         "shard": torch.tensor([s for s, _ in places.values()], dtype=torch.int64),
         "slice": torch.tensor([r for _, r in places.values()], dtype=torch.int64),
         "deleted": torch.tensor(sorted(gone), dtype=torch.int64),
-        "recipe": torch.tensor(_fingerprint(rng, recipe)),
+        "recipe": torch.tensor(exact.fingerprint(rng, recipe)),
     }
     samples = 0
     for s in range(recipe["shards"]):
