@@ -14,6 +14,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 os.environ["PYTHONHASHSEED"] = "0"
 
 import exact_paths
+import exact_study
 import frozen_paths
 import frozen_study
 import ledger

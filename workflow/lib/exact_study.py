@@ -71,7 +71,7 @@ def read(
         bases[short[name]] = replace(entry(where, name, "model", settings, root), extra=extra)
     for name, values in (given.get("methods") or {}).items():
         where = f"exact.methods.{name}"
-        settings, extra = _apart(where, values, "bases")
+        settings, extra = _apart(where, values, "bases", "requests")
         if name == WHOLE:
             if {"plugin", "shards", "slices"} & settings.keys():
                 raise StudyError(
@@ -81,6 +81,10 @@ def read(
             settings |= {"plugin": "sisa", "shards": 1, "slices": 1}
         extra["bases"] = [
             short[_one_of(f"{where}.bases", b, short)] for b in extra.get("bases") or short
+        ]
+        orders = given.get("requests") or {}
+        extra["requests"] = [
+            _one_of(f"{where}.requests", r, orders) for r in extra.get("requests") or orders
         ]
         methods[name] = replace(entry(where, name, "exact method", settings, root), extra=extra)
         for base in extra["bases"]:
@@ -148,11 +152,25 @@ def _looks_through_encoder(method: Entry) -> bool:
     return declared or method.settings.get("inputs") == "features"
 
 
-def seeds(study: Study, base: str, method: str) -> list[int]:
+def seeds(study: Study, method: str) -> list[int]:
     """Return the training seeds of a method: one only where nothing depends on the seed."""
     item = study.exact.methods[method]
     still = item.signature.constants.get("DETERMINISTIC") and not _looks_through_encoder(item)
     return study.training_seeds[:1] if still else study.training_seeds
+
+
+def told(study: Study) -> dict[str, Entry]:
+    """Return the figures, those with a setting `exact` told plug-in and settings of every method.
+
+    So what a figure draws beside the measured costs follows the study, and is written but once.
+    """
+    methods = {n: {"plugin": m.plugin, **m.settings} for n, m in study.exact.methods.items()}
+    return {
+        name: replace(figure, settings={**figure.settings, "exact": methods})
+        if "exact" in figure.signature.settings
+        else figure
+        for name, figure in study.figures.items()
+    }
 
 
 def artifacts(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
@@ -178,7 +196,7 @@ def artifacts(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
 
 def _streams(study: Study, base: str, method: str, shared: dict[str, str]) -> Iterator[Artifact]:
     model = study.exact.bases[base]
-    for s in seeds(study, base, method):
+    for s in seeds(study, method):
         names = {"base": base, "method": method, "s": s}
         inputs = dict(shared)
         if "pretrain" in model.extra:
@@ -186,7 +204,7 @@ def _streams(study: Study, base: str, method: str, shared: dict[str, str]) -> It
         trained = exact_paths.TRAINED.format(**names)
         of_it = {"recipe": exact_paths.RECIPE["trained"].format(**names), **inputs}
         yield Artifact(trained, "train", of_it)
-        for name in study.exact.requests:
+        for name in study.exact.methods[method].extra["requests"]:
             dataset = model.extra["dataset"]
             streamed = exact_paths.STREAMED.format(**names, requests=name)
             of_it = {

@@ -140,6 +140,7 @@ class Study:
         self._check_bases()
         self.evidence = self._evidence(classifier.get("evidence") or {})
         self.exact = exact_study.read(config.get("exact"), self.datasets, root, entry)
+        self.figures = exact_study.told(self)
         stages = (frozen_study.operations, exact_study.artifacts)
         self.graph: dict[str, Artifact] = graph.build(self, frozen_study.artifacts, *stages)
 

@@ -25,29 +25,51 @@ rule encoder:
         "../scripts/encoder.py"
 
 
-rule train:
-    input:
-        unpack(overview.aligned(STUDY.graph, [exact_paths.TRAINED])),
-    output:
-        artifact=[exact_paths.TRAINED],
-    benchmark:
-        "data/logs/train/{base}/{method}/s{s}.benchmark.tsv"
-    threads: 1
-    script:
-        "../scripts/train.py"
+# `seeds.per_job: all` makes one job of a method's seeds, as in cells.smk; a method that draws
+# nothing at random has one seed, hence rules of its own.
+for _kind in ("", "_deterministic"):
+    _seeds = {m: exact_study.seeds(STUDY, m) for m in STUDY.exact.methods}
+    _chosen = STUDY.training_seeds[:1] if _kind else STUDY.training_seeds
+    _methods = [
+        m for m, s in _seeds.items() if (s != STUDY.training_seeds) == bool(_kind)
+    ]
 
+    def _spread(grammar, seeds=tuple(_chosen)):
+        return overview.spread(grammar, seeds, [0]) if STUDY.together else [grammar]
 
-rule stream:
-    input:
-        unpack(overview.aligned(STUDY.graph, [exact_paths.STREAMED])),
-    output:
-        artifact=[exact_paths.STREAMED],
-        timing=[exact_paths.STREAM_TIMING],
-    benchmark:
-        "data/logs/stream/{base}/{method}/s{s}/{requests}.benchmark.tsv"
-    threads: 1
-    script:
-        "../scripts/stream.py"
+    _name = "{base}/{method}" + ("" if STUDY.together else "/s{s}")
+    _n = f".n{len(_spread(exact_paths.TRAINED))}.benchmark.tsv"
+
+    rule:
+        name:
+            f"train{_kind}"
+        input:
+            unpack(overview.aligned(STUDY.graph, _spread(exact_paths.TRAINED))),
+        output:
+            artifact=_spread(exact_paths.TRAINED),
+        benchmark:
+            f"data/logs/train/{_name}{_n}"
+        wildcard_constraints:
+            method=overview.either(_methods),
+        threads: 1
+        script:
+            "../scripts/train.py"
+
+    rule:
+        name:
+            f"stream{_kind}"
+        input:
+            unpack(overview.aligned(STUDY.graph, _spread(exact_paths.STREAMED))),
+        output:
+            artifact=_spread(exact_paths.STREAMED),
+            timing=_spread(exact_paths.STREAM_TIMING),
+        benchmark:
+            f"data/logs/stream/{_name}/{{requests}}{_n}"
+        wildcard_constraints:
+            method=overview.either(_methods),
+        threads: 1
+        script:
+            "../scripts/stream.py"
 
 
 # One stage of SISA. Only the recipes of the stages that would train on a deleted row name it.
