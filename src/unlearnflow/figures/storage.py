@@ -1,0 +1,75 @@
+"""What must be kept to forget cheaply: size of the state, time saved, accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from unlearnflow.plotting import STYLE, figure, looks
+from unlearnflow.statistics import summaries
+
+
+def draw(table: pd.DataFrame, *, requests: str | None = None, base: str | None = None) -> Figure:
+    """Draw each method's speed-up against the size of its state, and its accuracy against both.
+
+    The state is all that is kept to forget with: checkpoints with the optimiser's, sums, ledgers;
+    not the rows themselves. Speed-ups are against `whole`, plain training after every deletion:
+    filled marks in samples, hollow ones in wall seconds. Bars are 95% intervals over training
+    seeds; on a log axis not below a tenth of the mean. requests, base: null for the first that has
+    `whole`. ValueError where no method was streamed beside it.
+    """
+    with mpl.rc_context(fname=str(STYLE)):
+        return _draw(table, requests, base)
+
+
+def _draw(table: pd.DataFrame, requests: str | None, base: str | None) -> Figure:
+    table = table[table.metric.isin(["stream", "stream_time"])]
+    whole = table[table.method == "whole"]
+    base = base or (whole.base.iloc[0] if len(whole) else "")
+    requests = requests or (whole.partition.iloc[0] if len(whole) else "")
+    chosen = table[(table.base == base) & (table.partition == requests)]
+    if "whole" not in set(chosen.method):
+        raise ValueError(
+            f"storage: base {base or None}, requests {requests or None} have no method `whole` to "
+            "compare with; add it to exact.methods."
+        )
+    keys = ["metric", "quantity", "method"]
+    found = {tuple(row[k] for k in keys): row for _, row in summaries(chosen).iterrows()}
+    methods = list(dict.fromkeys(chosen.method))
+    look = {**looks([m for m in methods if m != "whole"]), "whole": ("#000000", "*")}
+    made = figure(2, width=7.0, height=3.3)
+    saved, accuracy = made.axes
+    for method in methods:
+        colour, marker = look[method]
+        size = found["stream", "kib", method]["mean"]
+        style: dict[str, Any] = {
+            "color": colour,
+            "ms": 8 if method == "whole" else 5,
+            "elinewidth": 0.7,
+        }
+        for metric, face in (("stream_time", "white"), ("stream", colour)):
+            ratio = found[metric, "speed_up", method]
+            half = min(ratio.half, 0.9 * ratio["mean"])
+            saved.errorbar(
+                size, ratio["mean"], yerr=[[half], [ratio.half]], fmt=marker, mfc=face, mew=0.8,
+                label=method if metric == "stream" else None, zorder=3, **style,
+            )  # fmt: skip
+        correct = found["stream", "accuracy_after", method]
+        ratio = found["stream", "speed_up", method]
+        accuracy.errorbar(
+            ratio["mean"], correct["mean"], yerr=correct.half, fmt=marker, zorder=3, **style
+        )
+    saved.set_xscale("log")
+    saved.set_yscale("log")
+    saved.set_xlabel("state, KiB")
+    saved.set_ylabel("speed-up in samples (hollow: seconds)")
+    saved.set_title("what is kept, what is saved", fontsize=8)
+    accuracy.set_xscale("log")
+    accuracy.set_xlabel("speed-up in samples")
+    accuracy.set_ylabel("test accuracy after the stream")
+    accuracy.set_title("what is given up", fontsize=8)
+    made.legend(*saved.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return made
