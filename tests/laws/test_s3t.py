@@ -128,7 +128,7 @@ def request_lists() -> st.SearchStrategy[list[list[int]]]:
     return st.lists(st.one_of(some, some, whole, shard), min_size=1, max_size=4)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(requests=request_lists(), budget=st.sampled_from([1, 2]))
 def test_after_any_requests_the_model_is_one_that_never_saw_what_was_hit(
     requests: list[list[int]], budget: int

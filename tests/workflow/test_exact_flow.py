@@ -50,7 +50,7 @@ exact:
     stages: {base: resnet_tiny, shards: 2, slices: 3, epochs: 2, batch_size: 64, deleted: []}
 report:
   tables: {exact: {}, sliced: {}}
-  figures: {deletions: {requests: uniform}}
+  figures: {deletions: {requests: uniform}, sisa_cost: {}}
 """
 BASE = "digits-resnet_tiny"
 SHARDS, SLICES = 2, 3
@@ -94,6 +94,36 @@ def test_every_method_meets_every_order_of_deletion() -> None:
     assert streams == {
         exact_paths.STREAMED.format(base=BASE, method=m, s=0, requests="uniform") for m in methods
     }
+
+
+def test_a_method_can_be_left_out_of_an_order() -> None:
+    def change(exact: dict[str, Any]) -> None:
+        exact["requests"]["more"] = {"plugin": "uniform", "n": 2}
+        exact["methods"]["sisa_2"]["requests"] = ["more"]
+
+    planned = study(change)
+    streams = {Path(p).parts[-3::2] for p, a in planned.graph.items() if a.rule == "stream"}
+    assert streams == {
+        (method, f"{order}.npz")
+        for method in ("whole", "nearest_class_mean", "sisa_2")
+        for order in ("uniform", "more")
+        if (method, order) != ("sisa_2", "uniform")
+    }
+
+
+def test_a_figure_is_told_the_settings_of_exact_methods() -> None:
+    """The analytic line of a figure follows the study, and the figure is drawn anew with it."""
+    figures = study().figures
+    told = figures["sisa_cost"].settings["exact"]
+    assert told["sisa_2"] == {
+        "plugin": "sisa", "shards": 2, "slices": 1, "epochs": 1, "batch_size": 64,
+    }  # fmt: skip
+    assert told["whole"]["shards"] == 1
+    assert "exact" not in figures["deletions"].settings
+    after = recipes.cook(study(lambda e: e["methods"]["sisa_2"].update(shards=3)))
+    before = recipes.cook(study())
+    figure = "data/recipes/report/digits/figures/sisa_cost.json"
+    assert before[figure] != after[figure]
 
 
 def test_whole_is_sisa_with_one_shard_and_one_slice() -> None:
@@ -144,6 +174,7 @@ def test_rows_can_be_listed_in_a_file(tmp_path: Path) -> None:
         (lambda e: e["methods"]["sisa_2"].update(shard=3), "Did you mean 'shards'"),
         (lambda e: e["methods"]["whole"].update(shards=3), "takes no plugin, shards"),
         (lambda e: e["methods"]["whole"].update(bases=["resnet"]), "Did you mean 'resnet_tiny'"),
+        (lambda e: e["methods"]["whole"].update(requests=["unifrm"]), "Did you mean 'uniform'"),
         (lambda e: e["methods"].update(sisa_3={}), "Did you mean 'sisa'"),
         (lambda e: e["bases"]["resnet_tiny"].pop("pretrain"), "has no `pretrain:`"),
         (lambda e: e["bases"]["resnet_tiny"].update(pretrain={"epoch": 1}), "'epochs'"),
