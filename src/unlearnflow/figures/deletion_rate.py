@@ -12,17 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from unlearnflow import sequences
+from unlearnflow.exact_curves import FIRST, LAST, measured
 from unlearnflow.plotting import MARKERS, PALETTE, STYLE, figure
 from unlearnflow.rng import stream
 
 RUNS = 2000
-FIRST, LAST = "first retraining", "nothing of the first training left"
 
 
 def draw(
     table: pd.DataFrame,
     *,
-    exact: dict[str, dict[str, Any]] | None = None,
+    exact: dict[str, dict[str, int | float | str | list[float] | None]] | None = None,
     requests: str | None = None,
 ) -> Figure:
     """Draw the deletions until a shard has to be trained anew, and until all had to be.
@@ -39,20 +39,6 @@ def draw(
     """
     with mpl.rc_context(fname=str(STYLE)):
         return _draw(table, exact or {}, requests)
-
-
-def measured(table: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Return for each training seed the deletions until FIRST and LAST, NaN where it never came.
-
-    Column `deletions`: the length of the stream.
-    """
-    rows = {}
-    for s, part in table[(table.method == method) & (table.metric == "stream")].groupby("s"):
-        values = part.set_index("quantity").value
-        step = values.index.to_series().str.extract(r"^samples\[(\d+)\]$")[0].astype(float)
-        paid = step[(values > 0) & step.notna()]
-        rows[s] = (paid.min(), values["until_full"], values["deletions"])
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[FIRST, LAST, "deletions"])
 
 
 def _draw(table: pd.DataFrame, exact: dict[str, dict[str, Any]], requests: str | None) -> Figure:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from unlearnflow import slicing
+from unlearnflow.exact_curves import speed_up
 from unlearnflow.plotting import MARKERS, PALETTE, STYLE, figure
 from unlearnflow.statistics import summaries
 
@@ -19,7 +19,7 @@ from unlearnflow.statistics import summaries
 def draw(
     table: pd.DataFrame,
     *,
-    exact: dict[str, dict[str, Any]] | None = None,
+    exact: dict[str, dict[str, int | float | str | list[float] | None]] | None = None,
     requests: str | None = None,
     base: str | None = None,
 ) -> Figure:
@@ -35,13 +35,6 @@ def draw(
     """
     with mpl.rc_context(fname=str(STYLE)):
         return _draw(table, exact or {}, requests, base)
-
-
-def speed_up(epochs: int, shards: int, slices: int) -> float:
-    """Return the expected samples of plain training / those of SISA, for one deletion."""
-    stages = slicing.stage_epochs(epochs, slices)
-    own = slicing.expected_samples_uniform(2, shards, slices, stages, 1, together=False)
-    return epochs / own  # plain training repeats `epochs` times the one row of two that is left
 
 
 def _draw(
