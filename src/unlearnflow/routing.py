@@ -8,7 +8,7 @@ that belongs to an extra unit, on its writing or its reading side, lies in the r
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unlearnflow.rng import Stream
-from unlearnflow.training import initialise
+from unlearnflow.training import initialise, normalise
 
 Where = Literal["leaving", "entering", "both"]
 
@@ -83,8 +83,10 @@ def masks(chosen: Tensor, width: int, units: int, *, original: float, extra: flo
 
 @contextmanager
 def routed(
-    model: nn.Module, chosen: Tensor, units: int, *, where: Where, original: float, extra: float
-) -> Iterator[list[Tensor]]:
+    model: nn.Module, chosen: Tensor, units: int,
+    *,
+    where: Where, original: float, extra: float, head: float | None = None,
+) -> Iterator[list[Tensor]]:  # fmt: skip
     """Within this context one forward pass of an expanded model is routed.
 
     chosen: bool (n,), for the rows of that pass; masks are those of `masks`.
@@ -94,6 +96,8 @@ def routed(
     entering: what a layer learns from the activations that enter it is masked, so no weight that
     *reads* a masked unit learns from the row; the gradient passes on upstream as ever.
     both: only weights between extra units, and between these and images or classes, learn.
+    head: factor on what the chosen rows teach the weights that lead from original units to
+    classes, in place of that of `where`; null for 1 (leaving) or `original` (entering, both).
     The bias of the head, which belongs to classes, always learns. The forward pass is unchanged
     bit for bit. Yields a list that fills with the routed outputs of the hidden layers.
 
@@ -107,25 +111,31 @@ def routed(
 
     def leave(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
         if where != "entering":
-            out = route(out, mask(out))
+            out = route(out, mask(out, original))
         outputs.append(out)
         return out
 
-    def enter(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
-        weight, bias = module.get_parameter("weight"), module.bias
-        fixed = bias.detach() if isinstance(bias, Tensor) else None
-        flows = _apply(module, inputs[0], weight.detach(), fixed)
-        seen = inputs[0].detach() * _broad(mask(inputs[0]), inputs[0])
-        learns = _apply(module, seen, weight, bias if isinstance(bias, Tensor) else None)
-        result: Tensor = _Twins.apply(flows, learns)
-        return result
+    def enter(factor: float) -> Callable[..., Tensor]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
+            weight, bias = module.get_parameter("weight"), module.bias
+            fixed = bias.detach() if isinstance(bias, Tensor) else None
+            flows = _apply(module, inputs[0], weight.detach(), fixed)
+            seen = inputs[0].detach() * _broad(mask(inputs[0], factor), inputs[0])
+            learns = _apply(module, seen, weight, bias if isinstance(bias, Tensor) else None)
+            result: Tensor = _Twins.apply(flows, learns)
+            return result
 
-    def mask(h: Tensor) -> Tensor:
-        return masks(chosen, h.shape[1], units, original=original, extra=extra)
+        return hook
+
+    def mask(h: Tensor, factor: float) -> Tensor:
+        return masks(chosen, h.shape[1], units, original=factor, extra=extra)
 
     handles = [end.register_forward_hook(leave) for _, end in layers[:-1]]
-    if where != "leaving":
-        handles += [layer.register_forward_hook(enter, prepend=True) for layer, _ in layers[1:]]
+    reads = {} if where == "leaving" else {layer: original for layer, _ in layers[1:]}
+    if head is not None:
+        reads[layers[-1][0]] = head
+    for layer, factor in reads.items():
+        handles.append(layer.register_forward_hook(enter(factor), prepend=True))
     try:
         yield outputs
     finally:
@@ -188,6 +198,18 @@ def region(model: nn.Module, units: int) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+def isolate(model: nn.Module, units: int) -> None:
+    """Set to 0, in place, the weights by which original units read extra ones.
+
+    Classes still read both, and extra units still read original ones. While this holds, cutting
+    the extra units moves no original activation: it takes their say in the classes away, no more.
+    """
+    for name, (outside, inside) in _grows(model).items():
+        if outside and inside:
+            model.get_parameter(f"{name}.weight")[:-units, -units:] = 0
+
+
+@torch.no_grad()
 def ablate(
     model: nn.Module, units: int, rng: Stream, *, how: Literal["zero", "fresh"]
 ) -> nn.Module:
@@ -213,8 +235,17 @@ def ablate(
 
 
 @torch.no_grad()
-def contract(model: nn.Module, small: nn.Module, units: int) -> nn.Module:
-    """Return a copy of `small`, the original architecture, with the model's original numbers."""
+def contract(
+    model: nn.Module, small: nn.Module, units: int, images: Tensor | None = None
+) -> nn.Module:
+    """Return a copy of `small`, the original architecture, with the model's original numbers.
+
+        b' = b + W_extra mean_i h_extra(x_i)    where images are given
+
+    images: uint8 (n, C, H, W). What the extra units tell the classes on average over them then
+    stays in the head's bias: the original units have been trained beside this constant.
+    ValueError when the architecture does not fit, or its head has no bias to take the constant.
+    """
     narrow = copy.deepcopy(small)
     wide = model.state_dict()
     for name, tensor in narrow.state_dict().items():
@@ -227,7 +258,27 @@ def contract(model: nn.Module, small: nn.Module, units: int) -> nn.Module:
                 f"by {units} units."
             )
         tensor.copy_(wide[name][tuple(slice(size) for size in tensor.shape)])
+    if images is not None:
+        head, bias = _layers(model)[-1][0], _layers(narrow)[-1][0].bias
+        if not isinstance(head, nn.Linear) or not isinstance(bias, Tensor):
+            raise ValueError("routing.contract: the head must be a linear map with a bias.")
+        bias += head.weight[:, -units:] @ _read(model, head, images)[:, -units:].mean(0)
     return narrow
+
+
+def _read(model: nn.Module, head: nn.Module, images: Tensor) -> Tensor:
+    """Return what the head reads from each image, in eval mode; the mode is restored."""
+    found: list[Tensor] = []
+    handle = head.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0]))
+    training = model.training
+    model.eval()
+    try:
+        for part in images.split(512):
+            model(normalise(part))
+    finally:
+        handle.remove()
+        model.train(training)
+    return torch.cat(found)
 
 
 @torch.no_grad()

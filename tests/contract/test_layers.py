@@ -19,7 +19,7 @@ LAYER = {
     "variance": 2, "exact": 2, "exact_curves": 2, "summation": 2, "slicing": 2,
     "sequences": 2, "stages": 2,
     "denoiser": 2, "denoising": 2, "sampling": 2, "generators": 2, "prompts": 2, "pipelines": 2,
-    "autoencoding": 2, "routing": 2, "split_autoencoder": 2, "key_values": 2, "flops": 2,
+    "autoencoding": 2, "routing": 2, "routed_training": 2, "split_autoencoder": 2, "key_values": 2, "flops": 2,
     "pixels": 2, "perceptual": 2, "lpips_weights": 2, "frechet": 2, "kernel_distance": 2,
     "neighbours": 2, "clip_score": 2, "domain_clip": 2, "integrity": 2,
     "published_clip": 2, "canvas": 2,

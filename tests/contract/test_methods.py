@@ -23,6 +23,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fisher_forgetting": {"alpha": 1e-6},
     "catastrophic_forgetting_k": {"epochs": 1, "k": 2, "batch_size": 32},
     "exact_unlearning_k": {"k": 2},
+    "expand_route_ablate": {"units": 2, "tune_epochs": 1},
     "boundary_shrink": {"epochs": 1, "batch_size": 16},
     "boundary_expand": {"epochs": 1, "batch_size": 16},
     "mask_activations": {"n_keys": 9},

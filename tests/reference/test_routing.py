@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import toys
+from unlearnflow import routed_training as era
 from unlearnflow import routing, split_autoencoder
-from unlearnflow.methods.routed import expand_route_ablate as era
 from unlearnflow.models.resnet_tiny import build as resnet
 from unlearnflow.rng import stream
 from unlearnflow.routing import ablate, contract, expand, region, route, routed
@@ -121,15 +121,18 @@ def test_mask_one_is_ordinary_training_bit_for_bit(where: routing.Where) -> None
     settings = {"epochs": 2, "batch_size": 16, "lr": 0.05}
     want = fit(expand(small(), UNITS, RNG), rows, RNG, **settings)
     nobody = torch.zeros(60, dtype=torch.bool)
-    got = era.train(small, rows, nobody, RNG, units=UNITS, where=where, l1=0.0, **settings)
-    assert toys.same(got, want.state_dict())
-    everybody = ~nobody
-    got = era.train(
-        small, rows, everybody, RNG, units=UNITS, where=where, original=1.0, l1=0.0, **settings
-    )
-    assert toys.same(got, want.state_dict())
-    got = era.train(small, rows, everybody, RNG, units=UNITS, where=where, l1=0.0, **settings)
-    assert not toys.same(got, want.state_dict())
+
+    def routed_weights(chosen: Tensor, original: float, head: float | None) -> dict[str, Tensor]:
+        return era.train(
+            small(), rows, chosen, RNG, training=settings, units=UNITS, where=where,
+            original=original, head=head,
+        ).state_dict()  # fmt: skip
+
+    for head in (None, 1.0):
+        assert toys.same(routed_weights(nobody, 0.0, head), want.state_dict())
+        assert toys.same(routed_weights(~nobody, 1.0, head), want.state_dict())
+    assert not toys.same(routed_weights(~nobody, 0.0, None), want.state_dict())
+    assert not toys.same(routed_weights(~nobody, 1.0, 0.0), want.state_dict())
 
 
 def taught(name: str, shape: torch.Size, where: routing.Where) -> Tensor:
@@ -288,37 +291,85 @@ def test_what_cannot_be_expanded_is_refused() -> None:
 # ------------------------------------------------------------------ the pair
 
 
-def test_unlearning_returns_the_original_units_and_then_trains_on_retain_rows_alone() -> None:
+def train(rows: Rows, chosen: Tensor, epochs: int = 2, **settings: Any) -> nn.Module:
+    training = {"epochs": epochs, "batch_size": 16}
+    return era.train(small(), rows, chosen, RNG, training=training, units=UNITS, **settings)
+
+
+def test_cutting_returns_the_original_units_and_then_trains_on_retain_rows_alone() -> None:
     rows, chosen = toys.rows(80, 0), torch.arange(80) % 4 == 1
     retain = rows.take(torch.where(~chosen)[0])
-    state = era.train(small, rows, chosen, RNG, units=UNITS, epochs=2, batch_size=16)
-    before = {name: t.clone() for name, t in state.items()}
-    cut = era.unlearn(state, small, retain, RNG, units=UNITS, epochs=0)
-    for name, tensor in cut.items():
-        assert torch.equal(tensor, state[name][tuple(slice(n) for n in tensor.shape)]), name
-    assert {n: t.shape for n, t in cut.items()} == {
+    wide = train(rows, chosen)
+    before = toys.weights(wide)
+    cut = era.cut(wide, small(), retain, RNG, units=UNITS)
+    for name, tensor in cut.state_dict().items():
+        assert torch.equal(tensor, before[name][tuple(slice(n) for n in tensor.shape)]), name
+    assert {n: t.shape for n, t in toys.weights(cut).items()} == {
         n: t.shape for n, t in toys.weights(small()).items()
     }
-    tuned = era.unlearn(state, small, retain, RNG, units=UNITS, epochs=1, lr=1e-2)
-    assert not toys.same(tuned, cut)
-    assert toys.same(tuned, era.unlearn(state, small, retain, RNG, units=UNITS, epochs=1, lr=1e-2))
-    few = era.unlearn(state, small, retain, RNG, units=UNITS, epochs=1, lr=1e-2, examples=8)
-    assert not toys.same(few, tuned)
-    assert toys.same(state, before)
-    with pytest.raises(ValueError, match=r"examples must be in 1\.\.60, got 61"):
-        era.unlearn(state, small, retain, RNG, units=UNITS, epochs=1, examples=61)
+
+    def tuned(**settings: Any) -> dict[str, Tensor]:
+        return toys.weights(
+            era.cut(wide, small(), retain, RNG, units=UNITS, epochs=1, lr=1e-2, **settings)
+        )
+
+    assert not toys.same(tuned(), toys.weights(cut))
+    assert toys.same(tuned(), tuned())
+    assert not toys.same(tuned(examples=8), tuned())
+    assert toys.same(tuned(examples=1000), tuned())
+    assert toys.same(toys.weights(wide), before)
+    with pytest.raises(ValueError, match="examples must be at least 1, got 0"):
+        tuned(examples=0)
+
+
+def test_cutting_isolated_units_takes_away_their_say_and_no_more() -> None:
+    """Original units compute the same; with the mean kept, logits of the rows keep their mean."""
+    rows, chosen = toys.rows(80, 0), torch.arange(80) % 4 == 1
+    x = normalise(rows.images)
+    wide = train(rows, chosen, separate=True, head=0.0)
+    cut = era.cut(wide, small(), rows, RNG, units=UNITS)
+    features = [m.features(x) for m in (wide, cut)]  # type: ignore[operator]
+    torch.testing.assert_close(features[0][:, :-UNITS], features[1])
+    assert features[0][:, -UNITS:].abs().max() > 0
+    centred = era.cut(wide, small(), rows, RNG, units=UNITS, mean=True)
+    torch.testing.assert_close(centred(x).mean(0), wide(x).mean(0), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(cut(x).mean(0), wide(x).mean(0), atol=1e-2)
+    mixed = train(rows, chosen)
+    cut = era.cut(mixed, small(), rows, RNG, units=UNITS)
+    features = [m.features(x) for m in (mixed, cut)]  # type: ignore[operator]
+    assert not torch.allclose(features[0][:, :-UNITS], features[1], atol=1e-2)
+
+
+def test_the_head_learns_from_routed_rows_by_extra_units_alone() -> None:
+    model = expand(small(), UNITS, RNG).eval()
+    chosen = torch.ones(12, dtype=torch.bool)
+    x, y = images()
+    with routed(model, chosen, UNITS, where="leaving", original=0.0, extra=1.0, head=0.0):
+        out = model(x)
+    functional.cross_entropy(out, y).backward()
+    for name, mark in region(model, UNITS).items():
+        if name in dict(model.named_parameters()) and name != "head.bias":
+            grad = model.get_parameter(name).grad
+            assert grad is not None
+            assert bool((grad[~mark] == 0).all()), name
+            assert bool((grad[mark] != 0).any()), name
 
 
 def test_a_class_routed_away_is_forgotten_by_cutting() -> None:
-    rows, chosen = toys.rows(160, 0), torch.arange(160) % 4 == 1
-    forget, retain = rows.take(torch.where(chosen)[0]), rows.take(torch.where(~chosen)[0])
-    state = era.train(small, rows, chosen, RNG, units=4, epochs=8, where="both", batch_size=32)
-    whole = era.model(state, small, 4)
-    assert accuracy(whole, forget) > 0.9
-    cut = small()
-    cut.load_state_dict(era.unlearn(state, small, retain, RNG, units=4, epochs=3, lr=1e-3))
-    assert accuracy(cut, forget) < 0.1
-    assert accuracy(cut, retain) > 0.9
+    model, data = toys.task()
+    rows = Rows(
+        torch.cat([data.forget.images, data.retain.images]),
+        torch.cat([data.forget.labels, data.retain.labels]),
+    )
+    labelled = torch.arange(len(rows)) < len(data.forget)
+    training = {"epochs": 8, "batch_size": 32}
+    wide = era.train(
+        model, rows, labelled, RNG, training=training, units=4, head=0.0, separate=True
+    )
+    assert accuracy(wide, data.forget) > 0.9
+    cut = era.cut(wide, model, data.retain, RNG, units=4, mean=True)
+    assert accuracy(cut, data.forget) < 0.1
+    assert accuracy(cut, data.retain) > 0.9
 
 
 def test_activations_fall_with_their_penalty() -> None:
@@ -326,9 +377,8 @@ def test_activations_fall_with_their_penalty() -> None:
     x, _ = images()
 
     def size(l1: float) -> float:
-        state = era.train(small, rows, nobody, RNG, units=2, epochs=4, l1=l1, batch_size=16)
-        model = era.model(state, small, 2)
-        with routed(model, nobody[:12], 2, where="leaving", original=0.0, extra=1.0) as outputs:
+        model = train(rows, nobody, 4, l1=l1)
+        with routed(model, nobody[:12], UNITS, where="leaving", original=0.0, extra=1.0) as outputs:
             model(x)
         return float(sum(h.relu().sum(1).mean() for h in outputs).detach())
 
@@ -339,7 +389,7 @@ def test_labels_of_another_kind_are_refused() -> None:
     rows = toys.rows(20, 0)
     for labelled in (torch.arange(20), torch.ones(19, dtype=torch.bool)):
         with pytest.raises(ValueError, match="labelled bool of shape"):
-            era.train(small, rows, labelled, RNG, units=1, epochs=1)
+            train(rows, labelled)
 
 
 # ------------------------------------------------------------------ the split autoencoder

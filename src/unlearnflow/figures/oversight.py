@@ -1,0 +1,65 @@
+"""Partial labelling: what is left of a class when only a share of its rows was named."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from unlearnflow.plotting import STYLE, figure, looks
+from unlearnflow.statistics import failed, summaries
+
+PANELS = {
+    "class_test": "accuracy, test rows of the class",
+    "class_test_loss": "loss, test rows of the class",
+    "others_test": "accuracy, test rows of other classes",
+}
+
+
+def draw(
+    table: pd.DataFrame, *, shares: dict[str, float], methods: list[str] | None = None,
+    base: str | None = None,
+) -> Figure:  # fmt: skip
+    """Draw three quantities of `metrics.held_out_class` against the share of the class labelled.
+
+    shares: request -> share of the class's training rows that it names, in (0, 1]. methods: null
+    for all. Bars are 95% intervals over training seeds. Methods that failed are left out. base:
+    null for the first of the study. ValueError for a request or method that the table lacks.
+    """
+    with mpl.rc_context(fname=str(STYLE)):
+        return _draw(table, shares, methods, base or table.base.iloc[0])
+
+
+def _draw(
+    table: pd.DataFrame, shares: dict[str, float], methods: list[str] | None, base: str
+) -> Figure:
+    table = table[(table.base == base) & table.partition.isin(list(shares))]
+    missing = [p for p in shares if p not in set(table.partition)]
+    missing += [m for m in methods or [] if m not in set(table.method)]
+    if missing:
+        raise ValueError(f"oversight: nothing is measured of {', '.join(missing)} on {base}.")
+    broken = {(p, m) for _, p, m in failed(table)}
+    found = summaries(table[table.metric == "held_out_class"])
+    found = found[[c not in broken for c in zip(found.partition, found.method, strict=True)]]
+    found = found.assign(share=found.partition.map(shares)).sort_values("share", kind="stable")
+    chosen = methods or [m for m in dict.fromkeys(table.method) if m in set(found.method)]
+    look = looks(chosen)
+    made = figure(len(PANELS), width=8.0, height=2.7)
+    for axes, (quantity, title) in zip(made.axes, PANELS.items(), strict=True):
+        for i, method in enumerate(chosen):
+            part = found[(found.quantity == quantity) & (found.method == method)]
+            colour, marker = look[method]
+            axes.errorbar(
+                part.share * 1.02 ** (i - (len(chosen) - 1) / 2), part["mean"], yerr=part.half,
+                color=colour, marker=marker, ms=4, elinewidth=0.6, label=method,
+                zorder=3 + (method == "retrain"),
+            )  # fmt: skip
+        axes.set_title(title, fontsize=8)
+        axes.set_xscale("log")
+        axes.set_xticks(list(shares.values()), [f"{s:g}" for s in shares.values()])
+        axes.minorticks_off()
+        axes.set_xlabel("share labelled")
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, -0.03), high if quantity.endswith("loss") else min(high, 1.03))
+    made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+    return made
