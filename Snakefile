@@ -13,6 +13,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 os.environ["PYTHONHASHSEED"] = "0"
 
+import encoding_paths
 import exact_paths
 import exact_study
 import frozen_paths
@@ -61,6 +62,7 @@ wildcard_constraints:
     figure=overview.either(STUDY.figures),
     requests=overview.either(STUDY.exact.requests),
     sliced=overview.either(name for _, name in STUDY.exact.sliced),
+    encoding=overview.either(name for _, name in STUDY.encodings.found),
     s=r"\d+",
     u=r"\d+",
     k=r"\d+",
@@ -71,7 +73,7 @@ wildcard_constraints:
 # Snakemake takes the default target from this file alone, not from an included one.
 rule all:
     input:
-        overview.made_by(STUDY, "collect", "table", "figure", "page"),
+        overview.made_by(STUDY, "collect", "table", "figure", "picture", "page"),
         paths.AUDIT.format(study=STUDY.name),
 
 
@@ -80,4 +82,5 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/frozen.smk"
 include: "workflow/rules/cells.smk"
 include: "workflow/rules/exact.smk"
+include: "workflow/rules/encodings.smk"
 include: "workflow/rules/report.smk"

@@ -116,42 +116,60 @@ def certify(
     """
     if half not in HALVES:
         raise ValueError(f"split_autoencoder: half must be top or bottom, got {half!r}.")
-    pixels = model.shape[0] * model.shape[1] * model.shape[2]
-    decoder = _mlp((model.size // 2, *reversed(model.hidden), pixels), last_bias=True)
-    initialise(decoder.to(rows.images.device), rng).train()
-    rule = optimiser(decoder, kind="adamw", lr=lr, momentum=0.0, weight_decay=weight_decay)
+    made = decoder(model).to(rows.images.device)
+    initialise(made, rng).train()
+    rule = optimiser(made, kind="adamw", lr=lr, momentum=0.0, weight_decay=weight_decay)
 
-    def loss(decoder: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        return functional.l1_loss(_rebuild(model, decoder, half, images), images)
+    def loss(made: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return functional.l1_loss(_rebuild(model, made, half, images), images)
 
-    for _ in run(decoder, rows, rng, rule, loss, range(epochs), batch_size=batch_size):
+    for _ in run(made, rows, rng, rule, loss, range(epochs), batch_size=batch_size):
         pass
-    return decoder.eval()
+    return made.eval()
+
+
+def decoder(model: SplitAutoencoder) -> nn.Module:
+    """Return a decoder of one half, with the widths of the model's own, weights yet to be set."""
+    pixels = model.shape[0] * model.shape[1] * model.shape[2]
+    return _mlp((model.size // 2, *reversed(model.hidden), pixels), last_bias=True)
+
+
+@torch.no_grad()
+def rebuild(
+    model: SplitAutoencoder, rows: Rows, made: nn.Module | None = None,
+    half: Literal["top", "bottom"] = "top",
+) -> Tensor:  # fmt: skip
+    """Return the reconstructions (n, C, H, W), in [-1, 1] up to error.
+
+    made: a certificate of that half; None for the model's own decoder.
+    """
+    images = normalise(rows.images)
+    found: Tensor = model(images) if made is None else _rebuild(model, made, half, images)
+    return found
 
 
 @torch.no_grad()
 def errors(
-    model: SplitAutoencoder, rows: Rows, decoder: nn.Module | None = None,
+    model: SplitAutoencoder, rows: Rows, made: nn.Module | None = None,
     half: Literal["top", "bottom"] = "top", *, squared: bool = True,
 ) -> Tensor:  # fmt: skip
     """Return the mean squared (or absolute) error of each row (n,), pixels in [-1, 1].
 
-    decoder: a certificate of that half; None for the model's own decoder. The authors train on
+    made: a certificate of that half; None for the model's own decoder. The authors train on
     absolute and evaluate squared errors, under the name of absolute ones.
     """
     found = []
     for part in rows.images.split(2048):
-        images = normalise(part)
-        rebuilt = model(images) if decoder is None else _rebuild(model, decoder, half, images)
-        off = (rebuilt - images).flatten(1)
+        rebuilt = rebuild(model, Rows(part, rows.labels), made, half)
+        off = (rebuilt - normalise(part)).flatten(1)
         found.append((off.square() if squared else off.abs()).mean(1))
     return torch.cat(found)
 
 
-def _rebuild(model: SplitAutoencoder, decoder: nn.Module, half: str, images: Tensor) -> Tensor:
+def _rebuild(model: SplitAutoencoder, made: nn.Module, half: str, images: Tensor) -> Tensor:
     with torch.no_grad():
         code = model.encode(images).chunk(2, 1)[HALVES.index(half)]
-    return _picture(decoder(code), model.shape)
+    return _picture(made(code), model.shape)
 
 
 def _picture(flat: Tensor, shape: tuple[int, int, int]) -> Tensor:

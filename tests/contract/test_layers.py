@@ -25,7 +25,7 @@ LAYER = {
     "published_clip": 2, "canvas": 2,
     "generation_masks": 2, "redirecting": 2,
     "partitions": 3, "requests": 3, "methods": 3, "evidence": 3, "metrics": 3, "figures": 3,
-    "tables": 3, "page": 3,
+    "tables": 3, "page": 3, "encoding_figure": 3,
 }  # fmt: skip
 PLUGINS = {
     "datasets": "load", "models": "build", "partitions": "partition",

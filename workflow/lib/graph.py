@@ -249,6 +249,7 @@ def _reported(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
         "stream",
         "timing_stream",
         "aggregate",
+        "certify",
     )
     sources = {f"{a.rule}_{i}": a.path for i, a in enumerate(found.values()) if a.rule in rules}
     recipe = paths.RECIPE
@@ -269,6 +270,9 @@ def _reported(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
         for grammar in (paths.FIGURE_PNG, paths.FIGURE_PDF):
             yield Artifact(grammar.format(figure=figure, **names), "figure", inputs)
         parts[f"figure_{figure}"] = paths.FIGURE_PNG.format(figure=figure, **names)
+    for path, artifact in found.items():
+        if artifact.rule == "picture" and path.endswith(".png"):
+            parts[f"picture_{len(parts)}"] = path
     page = paths.PAGE.format(**names)
     inputs = {"recipe": recipe["page"].format(**names), "measurements": measurements, **parts}
     yield Artifact(page, "page", inputs)

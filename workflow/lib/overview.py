@@ -92,6 +92,10 @@ def describe(study: Study, ledger: Ledger, folder: Path) -> str:
             *((name, m) for (_, name), m in study.exact.sliced.items()),
         )
     ]
+    methods += [
+        {"method": n, "plug-in": f"split autoencoder on {d}", "settings": json.dumps(settings)}
+        for (d, n), settings in study.encodings.found.items()
+    ]
     streams = [
         {"base": base, "order of deletion": order, "exact methods": len(found)}
         for base in study.exact.bases

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import encoding_study
 import exact_study
 import frozen_study
 import graph
@@ -141,7 +142,11 @@ class Study:
         self.evidence = self._evidence(classifier.get("evidence") or {})
         self.exact = exact_study.read(config.get("exact"), self.datasets, root, entry)
         self.figures = exact_study.told(self)
-        stages = (frozen_study.operations, exact_study.artifacts)
+        self.encodings = encoding_study.read(config.get("encodings"), self.datasets, root)
+        stages = (
+            frozen_study.operations, exact_study.artifacts, encoding_study.artifacts,
+            encoding_study.pictures,
+        )  # fmt: skip
         self.graph: dict[str, Artifact] = graph.build(self, frozen_study.artifacts, *stages)
 
     # ------------------------------------------------------------------ checks

@@ -3,7 +3,7 @@
 
 rule figures:
     input:
-        overview.made_by(STUDY, "table", "figure"),
+        overview.made_by(STUDY, "table", "figure", "picture"),
         paths.AUDIT.format(study=STUDY.name),
 
 
@@ -18,11 +18,18 @@ for _folder, _rules in {
         "encoder",
         "train",
         "slice",
+        "encode",
     ],
     "data_unlearned": ["unlearn", "timing", "stream", "timing_stream"],
     "data_shadowed": ["shadow_base", "shadow_base_frozen", "shadow"],
-    "data_evidence": ["evidence"],
-    "data_measured": ["measure", "measure_shadows", "operations", "aggregate"],
+    "data_evidence": ["evidence", "rebuild"],
+    "data_measured": [
+        "measure",
+        "measure_shadows",
+        "operations",
+        "aggregate",
+        "certify",
+    ],
 }.items():
 
     rule:
@@ -36,7 +43,7 @@ for _folder, _rules in {
 # The record of an audit, made anew whenever anything of the study was.
 rule audited:
     input:
-        overview.made_by(STUDY, "page", "table", "figure"),
+        overview.made_by(STUDY, "page", "table", "figure", "picture"),
     output:
         report=paths.AUDIT.format(study=STUDY.name),
     localrule: True

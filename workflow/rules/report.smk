@@ -2,7 +2,7 @@ rule collect:
     input:
         recipe=paths.RECIPE["collect"].format(study=STUDY.name),
         measured=overview.made_by(
-            STUDY, "measure", "measure_shadows", "operations", "aggregate"
+            STUDY, "measure", "measure_shadows", "operations", "aggregate", "certify"
         ),
         timing=overview.made_by(STUDY, "timing"),
         streamed=overview.made_by(STUDY, "stream"),
@@ -47,7 +47,12 @@ rule page:
         recipe=paths.RECIPE["page"].format(study=STUDY.name),
         measurements=paths.MEASUREMENTS.format(study=STUDY.name),
         tables=expand(paths.TABLE, study=STUDY.name, table=STUDY.tables),
-        figures=expand(paths.FIGURE_PNG, study=STUDY.name, figure=STUDY.figures),
+        figures=expand(paths.FIGURE_PNG, study=STUDY.name, figure=STUDY.figures)
+        + expand(
+            encoding_paths.PICTURE_PNG,
+            study=STUDY.name,
+            dataset=STUDY.encodings.datasets,
+        ),
     output:
         page=paths.PAGE.format(study=STUDY.name),
     benchmark:

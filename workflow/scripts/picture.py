@@ -1,0 +1,16 @@
+"""Draw what each encoding's certificate of the bottom half rebuilds."""
+
+from job import Job
+from unlearnflow import io, plotting
+from unlearnflow.encoding_figure import draw
+
+job = Job(snakemake)
+sources = {r: str(p) for r, p in snakemake.input.items() if r != "recipe"}
+rebuilt = {}
+for role, path in sources.items():
+    name, _, seed = role.rpartition("__")
+    rebuilt.setdefault(name, {})[int(seed)] = io.read_arrays(job.checked(path))
+made = draw(rebuilt, job.recipe["top"])
+for kind in ("png", "pdf"):
+    path = str(getattr(snakemake.output, kind))
+    job.save(io.write_bytes, path, plotting.save(made, kind), list(sources.values()))
