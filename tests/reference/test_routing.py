@@ -372,6 +372,20 @@ def test_a_class_routed_away_is_forgotten_by_cutting() -> None:
     assert accuracy(cut, data.retain) > 0.9
 
 
+def test_a_labelled_row_that_is_repeated_comes_as_often_as_it_says() -> None:
+    """One batch of all rows: the loss of the first step is the mean with the repeats counted."""
+    rows, chosen = toys.rows(12, 0), torch.arange(12) == 3
+    thrice = torch.cat([torch.arange(12), torch.tensor([3, 3])])
+    training = {"epochs": 1, "batch_size": 14, "lr": 0.05}
+    made = [
+        era.train(small(), *given, RNG, training=training, units=UNITS, repeat=repeat)
+        for *given, repeat in ((rows, chosen, 3), (rows.take(thrice), chosen[thrice], 1))
+    ]
+    assert toys.same(toys.weights(made[0]), toys.weights(made[1]))
+    with pytest.raises(ValueError, match="repeat must be at least 1, got 0"):
+        train(rows, chosen, repeat=0)
+
+
 def test_activations_fall_with_their_penalty() -> None:
     rows, nobody = toys.rows(60, 0), torch.zeros(60, dtype=torch.bool)
     x, _ = images()
