@@ -35,18 +35,20 @@ def _pictures(axes: Axes, rebuilt: Rebuilt, top: Sequence[int]) -> None:
     rows = {"original": first["original"] / 127.5 - 1}
     for name, seeds in rebuilt.items():
         rows[name] = next(iter(seeds.values()))["bottom_pictures"]
-    size = first["original"].shape[-1]
+    side = first["original"].shape[-1]
+    size = side + max(1, side // 16)  # with a white gap
     canvas = np.ones((len(rows) * size, n * size))
     for i, pictures in enumerate(rows.values()):
         for j, k in enumerate(order):
-            canvas[i * size : (i + 1) * size, j * size : (j + 1) * size] = pictures[k].mean(0)
+            left, up = j * size, i * size
+            canvas[up : up + side, left : left + side] = pictures[k].mean(0)
     axes.imshow(canvas, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
-    axes.axvline(len(top) * size - 0.5, color=PALETTE[1])
-    axes.set_yticks([(i + 0.5) * size - 0.5 for i in range(len(rows))], list(rows))
-    axes.set_xticks([(j + 0.5) * size - 0.5 for j in range(n)], [str(k) for k in order])
+    axes.axvline(len(top) * size - 0.5 * (size - side) - 0.5, color=PALETTE[1])
+    axes.set_yticks([i * size + side / 2 for i in range(len(rows))], list(rows))
+    axes.set_xticks([j * size + side / 2 for j in range(n)], [str(k) for k in order])
     axes.tick_params(length=0)
     axes.grid(visible=False)
-    axes.set_title("rebuilt from the bottom half; left of the line: classes of the top half")
+    axes.set_title("rebuilt from the bottom half; left: classes of the top half", fontsize=8)
 
 
 def _losses(axes: Axes, rebuilt: Rebuilt, top: Sequence[int]) -> None:
