@@ -1,0 +1,87 @@
+"""UCE: rewrite the keys and values of cross-attention in closed form."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from unlearnflow.denoiser import Denoiser
+from unlearnflow.denoising import GenerationData
+from unlearnflow.erasing import require
+from unlearnflow.rng import Stream
+
+DETERMINISTIC = True
+
+
+@torch.no_grad()
+def unlearn(
+    model: Denoiser,
+    data: GenerationData,
+    rng: Stream,
+    *,
+    erase_scale: float = 1.0,
+    preserve_scale: float = 1.0,
+    ridge: float = 0.5,
+    tokens: Literal["last", "tail"] = "last",
+) -> Denoiser:
+    """Map the concept's key and value vectors to its anchor's, other prompts' to themselves.
+
+        min_W  s_e sum_e ||W c_e - W0 c_a||^2 + s_p sum_p ||W c_p - W0 c_p||^2 + lam ||W - W0||^2
+        W = W0 + s_e W0 (C_a - C_e) C_e' M^-1,  M = lam I + s_e C_e C_e' + s_p C_p C_p'
+
+    for each W0 of the maps `attn2.to_k` and `attn2.to_v`; nothing else moves, and nothing is
+    drawn. Columns of C_e, C_a, C_p are hidden states of the text encoder at certain tokens of the
+    `forget_conditions`, their `anchors` and the `retain_conditions`. tokens: `last`, the authors'
+    present choice, the one token before the end mark (of an empty anchor that is the start mark,
+    equal for all prompts); `tail`, as their code was before April 2025, that token and all after
+    it, end marks and padding, aligned at the last content token; those see the whole prompt and
+    are attended to, so a concept that `last` leaves there goes too. erase_scale, preserve_scale,
+    ridge: s_e, s_p, lam > 0.
+    Solved in float64 and rounded once. The rank of W - W0 is at most the number of erased columns.
+    ValueError for requests of single rows, and for models without cross-attention.
+    Reference: Gandikota et al. 2024 (arXiv:2308.14761), equation 7; authors' code
+    rohitgandikota/unified-concept-editing. Departures: (1) the sum form above, in which an anchor
+    equal to the concept leaves W0 bit for bit; (2) maps are found by name in the model's own list
+    of weights, not by their order.
+    """
+    require("uce", 1, erase_scale=erase_scale, preserve_scale=preserve_scale)
+    if not ridge > 0:
+        raise ValueError(f"uce: ridge must be above 0, else nothing fixes W; got {ridge}.")
+    student = model.copy()
+    maps = student.part("x_strict")
+    erased, wanted = _pairs(model, data.concept("uce"), data.anchors, tokens)
+    kept, _ = _pairs(model, data.retain_conditions, data.retain_conditions, tokens)
+    gram = ridge * torch.eye(erased.shape[1], dtype=torch.float64, device=model.device)
+    gram += erase_scale * erased.T @ erased + preserve_scale * kept.T @ kept
+    change = erase_scale * (wanted - erased).T @ torch.linalg.solve(gram, erased.T).T
+    for name, weight in maps.items():
+        if name.endswith(".weight"):
+            old = weight.double()
+            weight.copy_((old + old @ change).to(weight.dtype))
+    return student
+
+
+def _pairs(
+    model: Denoiser, left: Tensor, right: Tensor, tokens: Literal["last", "tail"]
+) -> tuple[Tensor, Tensor]:
+    """Return hidden states, float64 (m, D) twice, of tokens of conditions (k, L) that match."""
+    if len(left) == 0:
+        width = model.embed(model.nothing(1)).shape[-1]
+        empty = torch.empty(0, width, dtype=torch.float64, device=model.device)
+        return empty, empty
+    found: tuple[list[Tensor], list[Tensor]] = ([], [])
+    states = [model.embed(side).double() for side in (left, right)]
+    for row in range(len(left)):
+        starts = [_last(model, side[row]) for side in (left, right)]
+        length = 1 if tokens == "last" else left.shape[1] - max(starts)
+        for side in (0, 1):
+            found[side].append(states[side][row, starts[side] : starts[side] + length])
+    return torch.cat(found[0]), torch.cat(found[1])
+
+
+def _last(model: Denoiser, condition: Tensor) -> int:
+    """Return the position of the token before the first end mark, ids int64 (L,)."""
+    ends = torch.where(condition == model.tokenizer.eos_token_id)[0]
+    return max(int(ends[0]) - 1 if len(ends) else len(condition) - 1, 0)
