@@ -54,7 +54,7 @@ def unlearn(
     student = model.copy()
     tuned = student.part(part)
     way = paths(
-        model, concept, rng.child("paths"), images=images, steps=sampler_steps, guidance=guidance
+        model, concept, rng.child("forget"), images=images, steps=sampler_steps, guidance=guidance
     )
 
     def objective(i: int) -> Tensor:
