@@ -58,7 +58,7 @@ def paths(
     return Paths(torch.cat(found, 1), levels, index)
 
 
-def drawn(
+def endpoints(
     model: Denoiser, condition: Tensor, rng: Stream, *, images: int, steps: int, guidance: float
 ) -> tuple[Tensor, Tensor]:
     """Draw images as in `paths`: return x_0 float32 (n, C, H, W) and index int64 (n,)."""

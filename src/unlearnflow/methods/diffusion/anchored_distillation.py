@@ -59,16 +59,16 @@ def unlearn(
 
     def erase(i: int) -> States:
         seen = next(to_erase)
-        random = draw(model, rng.child("forget"), i, batch_size)
-        x = model.noised(seen.x, random.t, random.noise)
-        return States(x, random.t, seen.condition[:, 0], seen.condition[:, 1])
+        drawn = draw(model, rng.child("forget"), i, batch_size)
+        x = model.noised(seen.x, drawn.t, drawn.noise)
+        return States(x, drawn.t, seen.condition[:, 0], seen.condition[:, 1])
 
     def keep(i: int) -> States:
         seen = next(to_keep)
-        random = draw(model, rng.child("retain"), i, batch_size)
+        drawn = draw(model, rng.child("retain"), i, batch_size)
         condition = dropped(model, seen.condition, rng.child("retain"), i, drop)
-        x = model.noised(seen.x, random.t, random.noise)
-        return States(x, random.t, condition, condition)
+        x = model.noised(seen.x, drawn.t, drawn.noise)
+        return States(x, drawn.t, condition, condition)
 
     return distil(
         model, erase, keep, steps=steps, lr=lr, part=part, target=target, eta=eta,

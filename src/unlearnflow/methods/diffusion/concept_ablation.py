@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unlearnflow.denoiser import Denoiser
 from unlearnflow.denoising import Examples, GenerationData, cycle, draw, losses, optimise
-from unlearnflow.erasing import anchored, drawn, predicted, require
+from unlearnflow.erasing import anchored, endpoints, predicted, require
 from unlearnflow.rng import Stream
 
 
@@ -50,7 +50,7 @@ def unlearn(
     concept = data.concept("concept_ablation")
     student = model.copy()
     tuned = student.part(part)
-    x, index = drawn(
+    x, index = endpoints(
         model, data.anchors, rng.child("anchors"), images=images, steps=sampler_steps,
         guidance=guidance,
     )  # fmt: skip
@@ -60,16 +60,16 @@ def unlearn(
         rows = next(supply)
         which = rows.condition[:, 0]
         erased, anchor = Examples(rows.x, concept[which]), Examples(rows.x, data.anchors[which])
-        random = draw(model, rng.child("forget"), i, batch_size)
+        drawn = draw(model, rng.child("forget"), i, batch_size)
         if variant == "noise":
-            loss = losses(student, erased, random).mean()
+            loss = losses(student, erased, drawn).mean()
         else:
-            noisy = student.noised(rows.x, random.t, random.noise)
-            target = anchored(student, noisy, random.t, anchor.condition)
-            found = predicted(student, noisy, random.t, erased.condition)
+            noisy = student.noised(rows.x, drawn.t, drawn.noise)
+            target = anchored(student, noisy, drawn.t, anchor.condition)
+            found = predicted(student, noisy, drawn.t, erased.condition)
             loss = (found - target).square().mean()
         if prior > 0:
-            loss = loss + prior * losses(student, anchor, random).mean()
+            loss = loss + prior * losses(student, anchor, drawn).mean()
         return loss
 
     return optimise(student, tuned.values(), objective, steps=steps, lr=lr)
