@@ -154,7 +154,7 @@ def test_no_method_inherits_from_another() -> None:
 
 def test_scripts_are_named_as_their_rules() -> None:
     rules = "".join(p.read_text() for p in (ROOT / "workflow/rules").glob("*.smk"))
-    shared = {"job", "load", "compare", "exact_load"}
+    shared = {"job", "load", "compare", "exact_load", "encoding_load"}
     for path in SCRIPTS:
         if path.stem not in shared:
             assert f"../scripts/{path.name}" in rules, path.name
