@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
 from unlearnflow.plotting import STYLE, figure, looks
 from unlearnflow.statistics import summaries
@@ -64,6 +65,9 @@ def _draw(table: pd.DataFrame, requests: str | None, base: str | None) -> Figure
         )
     saved.set_xscale("log")
     saved.set_yscale("log")
+    saved.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    saved.xaxis.set_major_formatter(ScalarFormatter())
+    saved.xaxis.set_minor_locator(NullLocator())
     saved.set_xlabel("state, KiB")
     saved.set_ylabel("speed-up in samples (hollow: seconds)")
     saved.set_title("what is kept, what is saved", fontsize=8)
