@@ -103,6 +103,15 @@ CAPTIONS = {
     "to those of the requests before. Retraining starts from scratch each time.",
     "deletions": "One deletion after the other. What is kept of accuracy, and what the deletions "
     "cost so far: training samples, and seconds. Bands are 95% intervals over training seeds.",
+    "sisa_cost": "SISA: speed-up against shards and slices, and the accuracy given up. Lines: the "
+    "expected samples of the analysis; filled marks: samples measured; hollow: wall seconds.",
+    "deletion_rate": "Deletions until a shard has to begin anew, and until all have had to. Lines: "
+    "theory; bands: the middle 95% of simulated streams; marks: measured, one for each training "
+    "seed; an arrow is a stream that ended before.",
+    "storage": "What must be kept to forget with, and what it saves; what accuracy is left. The "
+    "star is plain training, repeated after every deletion.",
+    "exact_membership": "The loss attack before the deletions and after them. The band is what "
+    "chance does to a model that never met the rows.",
     "differences": "Paired differences to retraining, a dot for each training seed. Filled: "
     "significant after Holm's correction.",
     "membership": "What an attacker sees: AUC of forget rows against held-out rows of the same "
