@@ -13,6 +13,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 os.environ["PYTHONHASHSEED"] = "0"
 
+import diffusion_paths
+import diffusion_study
 import encoding_paths
 import exact_paths
 import exact_study
@@ -51,13 +53,16 @@ wildcard_constraints:
         {
             **STUDY.bases,
             **STUDY.exact.bases,
+            **STUDY.diffusion.bases,
             **{frozen_study.encoder_name(STUDY, b): None for b in STUDY.frozen},
         }
     ),
-    partition=overview.either(STUDY.partitions),
-    method=overview.either({**STUDY.methods, **STUDY.exact.methods}),
-    evidence=overview.either(STUDY.evidence),
-    metric=overview.either(STUDY.metrics),
+    partition=overview.either({**STUDY.partitions, **STUDY.diffusion.partitions}),
+    method=overview.either(
+        {**STUDY.methods, **STUDY.exact.methods, **STUDY.diffusion.methods}
+    ),
+    evidence=overview.either({**STUDY.evidence, **STUDY.diffusion.evidence}),
+    metric=overview.either({**STUDY.metrics, **STUDY.diffusion.metrics}),
     table=overview.either(STUDY.tables),
     figure=overview.either(STUDY.figures),
     requests=overview.either(STUDY.exact.requests),
@@ -73,7 +78,7 @@ wildcard_constraints:
 # Snakemake takes the default target from this file alone, not from an included one.
 rule all:
     input:
-        overview.made_by(STUDY, "collect", "table", "figure", "picture", "page"),
+        overview.made_by(STUDY, "collect", "table", "figure", "picture", "grid", "page"),
         paths.AUDIT.format(study=STUDY.name),
 
 
@@ -83,4 +88,5 @@ include: "workflow/rules/frozen.smk"
 include: "workflow/rules/cells.smk"
 include: "workflow/rules/exact.smk"
 include: "workflow/rules/encodings.smk"
+include: "workflow/rules/diffusion.smk"
 include: "workflow/rules/report.smk"

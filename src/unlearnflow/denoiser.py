@@ -120,7 +120,12 @@ class Denoiser(nn.Module):
 
     @torch.no_grad()
     def decode(self, x: Tensor) -> Tensor:
-        """Return images uint8 of x: [-1, 1] to 0..255, rounded, never stretched per image."""
+        """Return images uint8 of x: [-1, 1] to 0..255, rounded, never stretched per image.
+
+        FloatingPointError when x is not finite: cast to bytes it would look like a picture.
+        """
+        if not bool(torch.isfinite(x).all()):
+            raise FloatingPointError("denoiser: an image is not finite; the model has diverged.")
         if self.vae is not None:
             parts = (x / self.scale).split(CHUNK)
             x = torch.cat([self.vae.decode(part).sample for part in parts])

@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +43,9 @@ class GenerationData:
     forget, retain: training rows. forget_conditions int64 (k, L): conditions that no retain row
     has; empty when single rows are to be forgotten. anchors int64 (k, L): what each of them shall
     become (the null condition when the study names none). retain_conditions int64 (m, L): the
-    conditions of retain rows, each once. training: settings with which the base was trained.
+    conditions of retain rows, each once. forget_labels (k,), retain_labels (m,): int64, what the
+    study calls these conditions, for evidence; no method needs them. training: settings with which
+    the base was trained.
     """
 
     forget: Examples
@@ -50,7 +53,9 @@ class GenerationData:
     forget_conditions: Tensor
     anchors: Tensor
     retain_conditions: Tensor
-    training: dict[str, int | float | str | None]
+    training: dict[str, Any]
+    forget_labels: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    retain_labels: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def concept(self, method: str) -> Tensor:
         """Return forget_conditions; ValueError where there are none."""

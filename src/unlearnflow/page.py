@@ -14,6 +14,7 @@ from unlearnflow.quantities import (
     CLOSENESS,
     CONFUSION,
     COST,
+    DIFFUSION,
     EXACT,
     MAIN,
     SLICED,
@@ -51,9 +52,12 @@ def render(
     lists = (study["exact"].get("methods"), study["exact"].get("sliced"))
     settings = [*study["classifier"]["methods"].items()]
     settings += [item for found in lists for item in (found or {}).items()]
+    settings += (study.get("diffusion") or {}).get("methods", {}).items()
     known = (*MAIN, *CLOSENESS, *ATTACKS, *COST, *CONFUSION)
     if study["exact"]:
         known = (*(known if study["classifier"]["methods"] else ()), *EXACT, *SLICED)
+    if study.get("diffusion"):
+        known = (*(known if study["classifier"]["methods"] or study["exact"] else ()), *DIFFUSION)
     headed = {q.heading: q.meaning for q in known}
     headed |= {f"…: {suffix}": meaning for suffix, meaning in SUFFIXES.items()}
     return template.render(
@@ -82,6 +86,7 @@ TITLES = {
     "closeness": "How close the model itself is to retraining",
     "exact": "Exact unlearning: one deletion after the other",
     "sliced": "SISA, stage by stage",
+    "diffusion": "Diffusion models: forgetting, integrity, distributions",
     "variance": "Where the spread comes from",
     "ranking": "Differences to retraining, and which of them are significant",
 }
@@ -91,9 +96,13 @@ BESIDE = {
     "attacks": "attack_roc",
     "ranking": "differences",
     "exact": "deletions",
+    "diffusion": "integrity",
 }
 """Table -> the figure that stands with it."""
 CAPTIONS = {
+    "integrity": "What integrity sees and distributions do not. Each dot is a method; across: how "
+    "far its pictures of retain prompts are from the original's, from the same noise (0 untouched, "
+    "1 a re-drawn seed). Filled: what was to be forgotten is gone (judge below 0.1).",
     "tradeoff": "Forgetting against retention against cost. Right: more is kept in memory; up: "
     "more is kept of what should stay. The star is retraining; the closer, the better.",
     "per_class": "Who pays: test accuracy of every class after the request.",

@@ -120,6 +120,38 @@ SLICED = (
     Quantity("sliced", "mean", "mean", 3, "Test accuracy, probabilities of shards averaged."),
     Quantity("sliced", "vote", "vote", 3, "Test accuracy, shards vote."),
 )
+DIFFUSION = (
+    Quantity("concept_accuracy", "forget_accuracy", "forget", 3,
+             "Share of the forget prompts' images in which the judge, a classifier trained on "
+             "other rows, sees what was to be forgotten. Good: as retrain. Noise has 0 too."),
+    Quantity("concept_accuracy", "retain_accuracy", "retain", 3,
+             "Share of the retain prompts' images in which the judge sees the prompt's class."),
+    Quantity("concept_accuracy", "ua", "UA", 3, "1 - accuracy on the forgotten concept."),
+    Quantity("concept_accuracy", "ira", "IRA", 3,
+             "Accuracy on the other concepts of the forgotten one's kind."),
+    Quantity("concept_accuracy", "cra", "CRA", 3,
+             "Accuracy on concepts of the other kind, retain prompts."),
+    Quantity("integrity", "integrity", "integrity", 3,
+             "Mean LPIPS between what the original and the model draw from the same noise and "
+             "retain prompt, over that of two seeds of the original. 0: untouched, 1: a re-drawn "
+             "seed. It says 'did not touch', not 'as if never trained': see retrain."),
+    Quantity("integrity", "integrity_p95", "LPIPS p95", 3,
+             "95th percentile of these distances, not normalised."),
+    Quantity("integrity", "forget_distance", "moved, forget", 3,
+             "The same ratio on forget prompts. Good: large."),
+    Quantity("fid", "fid_real", "FID real (judge)", 2,
+             "Frechet distance of the judge's features to real rows nobody trained on."),
+    Quantity("fid", "fid_original", "FID original (judge)", 2,
+             "The same to the original's images from the same noise."),
+    Quantity("kid", "kid_real", "KID real (judge)", 4, "Kernel distance to real rows."),
+    Quantity("clip_score", "clip_retain", "CLIPScore retain", 3,
+             "2.5 max(cos, 0) by the study's CLIP, retain prompts."),
+    Quantity("clip_score", "clip_forget", "CLIPScore forget", 3, "The same, forget prompts."),
+    Quantity("coverage", "precision", "precision", 3, "Share of images inside the real manifold."),
+    Quantity("coverage", "recall", "recall", 3, "Share of real rows inside the drawn manifold."),
+    Quantity("coverage", "diversity", "diversity", 3,
+             "Mean distance of judge features of two images of one prompt."),
+)  # fmt: skip
 SUFFIXES = {
     "s": "Standard deviation of a single run over both seeds.",
     "s_t": "Standard deviation between training seeds.",

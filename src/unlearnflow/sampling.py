@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -34,6 +35,10 @@ def scheduler(model: Denoiser, sampler: Sampler, steps: int) -> Any:
         )
 
         made = DPMSolverMultistepScheduler.from_config(model.noise, timestep_spacing="trailing")
+        with warnings.catch_warnings():  # it hands torch's tensors to NumPy 2 in an old way
+            warnings.simplefilter("ignore", DeprecationWarning)
+            made.set_timesteps(steps)
+        return made
     else:
         raise ValueError(f"sampling: sampler must be ddim or dpm_solver, got {sampler!r}.")
     made.set_timesteps(steps)

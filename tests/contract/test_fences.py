@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import diffusion_study
 import signatures
 from graph import HANDED, SHADOWS, split_reference
 from study import FOLDERS
@@ -329,6 +330,11 @@ class TestPlugin:
             assert names[3:] in ((), ("classes",))
         elif kind == "dataset":
             assert names in ((), ("raw",))
+        elif kind == "clip":
+            assert names == ("prompts", "rng")
+        elif kind.startswith("diffusion ") or kind == "picture":
+            known = {p.stem for p, other, _ in PLUGINS if other == "diffusion evidence"}
+            assert {split_reference(n)[1] for n in names} <= known | set(diffusion_study.HANDED)
         elif kind == "generator":
             assert names in (("shape", "prompts"), ("shape", "prompts", "raw"))
         elif kind == "evidence":
@@ -363,7 +369,7 @@ class TestPlugin:
         assert found == [], "plug-ins import layers 0 and 2; models and data are handed over"
 
     def test_importing_it_is_cheap(self, path: Path, kind: str, function: str) -> None:
-        if kind in {"table", "figure"}:
+        if kind in {"table", "figure", "picture"}:
             return
         heads = {
             (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0]

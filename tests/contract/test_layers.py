@@ -21,9 +21,9 @@ LAYER = {
     "routing": 2, "routed_training": 2, "split_autoencoder": 2, "key_values": 2, "flops": 2,
     "pixels": 2, "perceptual": 2, "lpips_weights": 2, "frechet": 2, "kernel_distance": 2,
     "neighbours": 2, "clip_score": 2, "domain_clip": 2, "integrity": 2, "published_clip": 2,
-    "canvas": 2, "generation_masks": 2, "redirecting": 2, "erasing": 2,
+    "canvas": 2, "generation_masks": 2, "redirecting": 2, "erasing": 2, "drawing": 2, "judging": 2,
     "partitions": 3, "requests": 3, "methods": 3, "evidence": 3, "metrics": 3, "figures": 3,
-    "tables": 3, "page": 3, "encoding_figure": 3,
+    "tables": 3, "page": 3, "encoding_figure": 3, "clips": 3, "pictures": 3,
 }  # fmt: skip
 PLUGINS = {
     "datasets": "load", "models": "build", "partitions": "partition",
@@ -154,7 +154,16 @@ def test_no_method_inherits_from_another() -> None:
 
 def test_scripts_are_named_as_their_rules() -> None:
     rules = "".join(p.read_text() for p in (ROOT / "workflow/rules").glob("*.smk"))
-    shared = {"job", "load", "compare", "exact_load", "encoding_load"}
+    shared = {
+        "job",
+        "load",
+        "compare",
+        "exact_load",
+        "encoding_load",
+        "load_diffusion",
+        "load_words",
+        "hand",
+    }
     for path in SCRIPTS:
         if path.stem not in shared:
             assert f"../scripts/{path.name}" in rules, path.name

@@ -250,6 +250,8 @@ def _reported(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
         "timing_stream",
         "aggregate",
         "certify",
+        "gauge",
+        "timing_erase",
     )
     sources = {f"{a.rule}_{i}": a.path for i, a in enumerate(found.values()) if a.rule in rules}
     recipe = paths.RECIPE
@@ -271,7 +273,7 @@ def _reported(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
             yield Artifact(grammar.format(figure=figure, **names), "figure", inputs)
         parts[f"figure_{figure}"] = paths.FIGURE_PNG.format(figure=figure, **names)
     for path, artifact in found.items():
-        if artifact.rule == "picture" and path.endswith(".png"):
+        if artifact.rule in ("picture", "grid") and path.endswith(".png"):
             parts[f"picture_{len(parts)}"] = path
     page = paths.PAGE.format(**names)
     inputs = {"recipe": recipe["page"].format(**names), "measurements": measurements, **parts}

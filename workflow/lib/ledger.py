@@ -21,7 +21,7 @@ from graph import Artifact
 
 LONG_AGO = 1_000_000_000_000_000_000
 """Modification time, in ns, that stale artifacts are given: 2001, older than any recipe."""
-UNRECORDED = ("timing", "timing_stream", "audited")
+UNRECORDED = ("timing", "timing_stream", "timing_erase", "audited")
 """Rules whose files are no artifacts: run times have no part in any identity, an audit's report
 is made by the audit itself. They are as current as what they are made from."""
 

@@ -28,6 +28,13 @@ def spread(grammar: str, s: Iterable[int], u: Iterable[int]) -> list[str]:
     return [grammar.replace("{s}", str(i)).replace("{u}", str(j)) for i in s for j in u]
 
 
+def partly(grammar: str, names: dict[str, Any]) -> str:
+    """Fill some names into a path grammar and leave the others open."""
+    for name, value in names.items():
+        grammar = grammar.replace(f"{{{name}}}", str(value))
+    return grammar
+
+
 def aligned(
     graph: dict[str, Artifact], grammars: list[str]
 ) -> Callable[[Any], dict[str, list[str]]]:

@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import diffusion_study
 import encoding_study
 import exact_study
 import frozen_study
@@ -126,6 +127,7 @@ def cook(study: Study) -> dict[str, str]:
     out |= dict(frozen_study.recipes(study, c.recipe))
     out |= dict(exact_study.recipes(study, c.recipe, c.of))
     out |= dict(encoding_study.recipes(study, c.recipe))
+    out |= dict(diffusion_study.recipes(study, c.recipe, c.of))
     for name, metric in study.metrics.items():
         out[grammar["measure"].format(metric=name)] = c.of("measure", metric)
     names = {"study": study.name}

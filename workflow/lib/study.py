@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import diffusion_study
 import encoding_study
 import exact_study
 import frozen_study
@@ -34,6 +35,10 @@ FOLDERS = {
     "request": ("src/unlearnflow/requests", "request"),
     "generator": ("src/unlearnflow/generators", "build"),
     "diffusion method": ("src/unlearnflow/methods/diffusion", "unlearn"),
+    "diffusion evidence": ("src/unlearnflow/evidence/diffusion", "gather"),
+    "diffusion metric": ("src/unlearnflow/metrics/diffusion", "measure"),
+    "clip": ("src/unlearnflow/clips", "build"),
+    "picture": ("src/unlearnflow/pictures", "draw"),
 }
 """Kind of plug-in -> (folder, public function)."""
 
@@ -143,9 +148,12 @@ class Study:
         self.exact = exact_study.read(config.get("exact"), self.datasets, root, entry)
         self.figures = exact_study.told(self)
         self.encodings = encoding_study.read(config.get("encodings"), self.datasets, root)
+        self.diffusion = diffusion_study.read(
+            config.get("diffusion"), seeds, self.datasets, root, entry
+        )
         stages = (
             frozen_study.operations, exact_study.artifacts, encoding_study.artifacts,
-            encoding_study.pictures,
+            encoding_study.pictures, diffusion_study.artifacts,
         )  # fmt: skip
         self.graph: dict[str, Artifact] = graph.build(self, frozen_study.artifacts, *stages)
 

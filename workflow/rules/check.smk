@@ -3,7 +3,7 @@
 
 rule figures:
     input:
-        overview.made_by(STUDY, "table", "figure", "picture"),
+        overview.made_by(STUDY, "table", "figure", "picture", "grid"),
         paths.AUDIT.format(study=STUDY.name),
 
 
@@ -19,16 +19,28 @@ for _folder, _rules in {
         "train",
         "slice",
         "encode",
+        "judge",
+        "clip",
+        "autoencoder",
+        "generator",
     ],
-    "data_unlearned": ["unlearn", "timing", "stream", "timing_stream"],
+    "data_unlearned": [
+        "unlearn",
+        "timing",
+        "stream",
+        "timing_stream",
+        "erase",
+        "timing_erase",
+    ],
     "data_shadowed": ["shadow_base", "shadow_base_frozen", "shadow"],
-    "data_evidence": ["evidence", "rebuild"],
+    "data_evidence": ["evidence", "rebuild", "real", "draw"],
     "data_measured": [
         "measure",
         "measure_shadows",
         "operations",
         "aggregate",
         "certify",
+        "gauge",
     ],
 }.items():
 
@@ -43,7 +55,7 @@ for _folder, _rules in {
 # The record of an audit, made anew whenever anything of the study was.
 rule audited:
     input:
-        overview.made_by(STUDY, "page", "table", "figure", "picture"),
+        overview.made_by(STUDY, "page", "table", "figure", "picture", "grid"),
     output:
         report=paths.AUDIT.format(study=STUDY.name),
     localrule: True

@@ -2,9 +2,15 @@ rule collect:
     input:
         recipe=paths.RECIPE["collect"].format(study=STUDY.name),
         measured=overview.made_by(
-            STUDY, "measure", "measure_shadows", "operations", "aggregate", "certify"
+            STUDY,
+            "measure",
+            "measure_shadows",
+            "operations",
+            "aggregate",
+            "certify",
+            "gauge",
         ),
-        timing=overview.made_by(STUDY, "timing"),
+        timing=overview.made_by(STUDY, "timing", "timing_erase"),
         streamed=overview.made_by(STUDY, "stream"),
         stream_timing=overview.made_by(STUDY, "timing_stream"),
     output:
@@ -52,7 +58,8 @@ rule page:
             encoding_paths.PICTURE_PNG,
             study=STUDY.name,
             dataset=STUDY.encodings.datasets,
-        ),
+        )
+        + overview.made_by(STUDY, "grid"),
     output:
         page=paths.PAGE.format(study=STUDY.name),
     benchmark:

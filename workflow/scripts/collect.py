@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+import diffusion_paths
 from exact_paths import MEASURED_SLICED, STREAM_TIMING, STREAMED
 from job import Job
 from paths import MEASURED, MEASURED_SHADOWS, TIMING, parse
@@ -31,6 +32,8 @@ for path in measured:
     elif path.startswith("data/measured/sliced/"):
         names = parse(MEASURED_SLICED, path)
         names |= {"partition": "sliced", "method": names["sliced"], "u": "0", "metric": "sliced"}
+    elif path.startswith("data/measured/diffusion/"):
+        names = parse(diffusion_paths.MEASURED, path)
     else:
         names = parse(MEASURED, path)
     for quantity, value in io.read_json(job.checked(path)).items():
@@ -41,13 +44,13 @@ for path in measured:
             add(names, names["metric"], quantity, value, path)
 seconds = {}
 for path in map(str, snakemake.input.timing):
-    names = parse(TIMING, path)
-    seconds[tuple(names.values())] = io.read_json(path)["seconds"]
-for (base, s, partition, method, u), value in seconds.items():
+    drawn = path.startswith("data/timing/unlearned/diffusion/")
+    names = parse(diffusion_paths.TIMING if drawn else TIMING, path)
+    seconds[tuple(names.values())] = (io.read_json(path)["seconds"], path)
+for (base, s, partition, method, u), (value, path) in seconds.items():
     names = {"base": base, "s": s, "partition": partition, "method": method, "u": u}
-    path = TIMING.format(**names)
     add(names, "time", "seconds", value, path)
-    retrain = seconds.get((base, s, partition, "retrain", u))
+    retrain, _ = seconds.get((base, s, partition, "retrain", u), (None, ""))
     add(names, "time", "rte", None if retrain is None else value / retrain, path)
 streams = []
 for path in map(str, snakemake.input.streamed):

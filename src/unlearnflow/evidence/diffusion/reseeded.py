@@ -1,0 +1,23 @@
+"""Images of every prompt from other noise: what integrity is measured in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from unlearnflow.denoiser import Denoiser
+from unlearnflow.denoising import GenerationData
+from unlearnflow.drawing import draw
+from unlearnflow.rng import Stream
+
+
+def gather(
+    model: Denoiser, data: GenerationData, sampling: dict[str, Any], rng: Stream,
+    *, per_condition: int = 10,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Return the arrays of `drawing.draw`; the stream's name, and so the noise, is another.
+
+    per_condition: as many as of `drawn`, with which these are paired.
+    """
+    return draw(model, data, sampling, rng, per_condition)

@@ -1,0 +1,68 @@
+"""Integrity against FID and CLIPScore, method by method."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from unlearnflow.plotting import STYLE, figure, looks
+from unlearnflow.statistics import summaries
+
+PANELS = (
+    ("fid", "fid_original", "FID to the original (judge)"),
+    ("fid", "fid_real", "FID to real (judge)"),
+    ("clip_score", "clip_retain", "CLIPScore, retain prompts"),
+)
+
+
+def draw(table: pd.DataFrame, *, base: str | None = None) -> Figure:
+    """Draw each method at (integrity, FID or CLIPScore), a row for each base and request.
+
+    Filled marks have forgotten (judge's accuracy on forget prompts below 0.1). rho: Spearman's
+    rank correlation over methods, without the original. base: which base; null for all.
+    """
+    with mpl.rc_context(fname=str(STYLE)):
+        return _draw(table, base)
+
+
+def _draw(table: pd.DataFrame, base: str | None) -> Figure:
+    found = summaries(table)
+    drawn = found[(found.metric == "integrity") & (found.quantity == "integrity")]
+    groups = [
+        g for g in drawn.groupby(["base", "partition"], sort=False) if base in (None, g[0][0])
+    ]
+    look = looks(list(dict.fromkeys(drawn.method)))
+    made = figure(len(PANELS), len(groups), width=7.2, height=2.5)
+    axes = np.array(made.axes).reshape(len(groups), len(PANELS))
+    for row, ((of, partition), group) in zip(axes, groups, strict=True):
+        part = found[(found.base == of) & (found.partition == partition)]
+        values = part.set_index(["metric", "quantity", "method"])["mean"]
+        across = group.set_index("method")["mean"]
+        for axis, (metric, quantity, heading) in zip(row, PANELS, strict=True):
+            if (metric, quantity) not in values.index:
+                axis.set_axis_off()
+                continue
+            up = values[metric, quantity]
+            gone = values.get(("concept_accuracy", "forget_accuracy"), pd.Series(dtype=float))
+            for method in across.index:
+                colour, marker = look[method]
+                done = float(gone.get(method, 1.0)) < 0.1
+                axis.scatter(
+                    across[method], up[method], s=34, marker=marker, label=method,
+                    facecolor=colour if done else "white", edgecolor=colour, linewidths=1.0,
+                )  # fmt: skip
+            others = across.index.drop("original", errors="ignore")
+            rho = across[others].rank().corr(up[others].rank()) if len(others) > 2 else np.nan
+            told = "" if np.isnan(rho) else f"  ρ = {rho:.2f}"
+            axis.set_title(f"{partition}{told}", fontsize=8)
+            axis.set_xlabel("integrity")
+            axis.set_ylabel(heading)
+    named = {
+        name: handle
+        for axis in made.axes
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    made.legend(named.values(), named.keys(), loc="outside lower center", ncols=6, fontsize=6)
+    return made

@@ -1,0 +1,53 @@
+"""Whether a judge sees what the prompts ask for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from unlearnflow.canvas import accuracies, confusion, grid
+
+
+def measure(judged: dict[str, np.ndarray], prompts: tuple[str, ...]) -> dict[str, float | None]:
+    """Return accuracies of the judge's classes on drawn images.
+
+        forget_accuracy = share of forget prompts' images that show any forgotten class
+        retain_accuracy = share of retain prompts' images that show the prompt's class
+        goes_to         = share of forget prompts' images in their most frequent other class
+
+    A model that draws noise has forget_accuracy near 0: read it beside integrity. Where prompts
+    name two domains by their last two words (a colour and a shape) and all forgotten ones share
+    a word: UA, IRA and CRA (see `canvas.accuracies`, CRA on retain prompts); None elsewhere.
+    Reference: UnlearnCanvas, arXiv:2402.11846.
+    """
+    seen, asked, forget = judged["logits"].argmax(1), judged["prompt"], judged["forget"]
+    gone = np.unique(asked[forget])
+    values: dict[str, float | None] = {
+        "forget_accuracy": float(np.isin(seen[forget], gone).mean()) if forget.any() else None,
+        "retain_accuracy": float((seen[~forget] == asked[~forget]).mean()),
+        "goes_to": None,
+    }
+    others = seen[forget][~np.isin(seen[forget], gone)]
+    if len(others):
+        values["goes_to"] = float(np.bincount(others).max() / forget.sum())
+    return values | _canvas(seen, asked, gone, prompts)
+
+
+def _canvas(
+    seen: np.ndarray, asked: np.ndarray, gone: np.ndarray, prompts: tuple[str, ...]
+) -> dict[str, float | None]:
+    pairs = [prompt.split()[-2:] for prompt in prompts]
+    two = all(len(pair) == 2 for pair in pairs) and len(set(map(tuple, pairs))) == len(pairs)
+    both: tuple[Literal[0, 1], ...] = (0, 1)
+    domains = [d for d in both if two and len({pairs[label][d] for label in gone}) == 1]
+    shared = [d for d in domains if sum(p[d] == pairs[gone[0]][d] for p in pairs) == len(gone)]
+    if len(shared) != 1 or min(len({p[d] for p in pairs}) for d in both) < 2:
+        return {"ua": None, "ira": None, "cra": None}
+    table = grid([" ".join(pair) for pair in pairs])
+    counts = confusion(
+        table.places[asked], table.places[seen], (len(table.first), len(table.second))
+    )
+    target = int(table.places[gone[0], shared[0]])
+    found = accuracies(counts, shared[0], target, "retain")
+    return {"ua": found.ua, "ira": found.ira, "cra": found.cra}

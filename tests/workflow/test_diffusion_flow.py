@@ -1,0 +1,139 @@
+"""Diffusion models in the workflow: planning, and a run from data to picture."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import miniature
+import pytest
+import yaml
+
+import diffusion_paths
+import paths
+import recipes
+from signatures import StudyError
+from study import Study
+from unlearnflow import io
+
+ROOT = Path(__file__).parents[2]
+TEXT = """\
+study: digits
+question: Is the flow whole?
+seeds: {data: 0, training: [0], unlearning: [0], per_job: all}
+datasets:
+  digits: {validation: 0.1, test: 0.3, judge: 0.4}
+diffusion:
+  judges:
+    digits: {plugin: resnet_tiny, width: 4, training: {epochs: 1, batch_size: 32}}
+  bases:
+    small:
+      plugin: ddpm
+      dataset: digits
+      template: a handwritten {}
+      widths: [8, 16]
+      groups: 4
+      training: {steps: 2, batch_size: 8}
+  partitions:
+    class_3: {plugin: by_class, dataset: digits, label: 3}
+  methods:
+    original: {}
+    swap_condition: {}
+  sampling: {steps: 2, guidance: 2.0}
+  evidence: {drawn: {per_condition: 2}, reseeded: {per_condition: 2}, distances: {enlarge: 4}}
+  metrics: {integrity: {}, concept_accuracy: {}}
+  pictures: {pairs: {base: small, partition: class_3, most: 3}}
+report:
+  tables: {diffusion: {}}
+"""
+CELL = {"base": "digits-small", "partition": "class_3", "s": 0, "u": 0}
+
+
+def study(change: Any = lambda diffusion: None) -> Study:
+    config = copy.deepcopy(yaml.safe_load(TEXT))
+    change(config["diffusion"])
+    return Study(config, ROOT)
+
+
+def evidence(kind: str, method: str) -> str:
+    return diffusion_paths.EVIDENCE.format(evidence=kind, method=method, **CELL)
+
+
+def test_inputs_stand_before_what_is_made_from_them() -> None:
+    planned = study()
+    seen: set[str] = set()
+    for artifact in planned.graph.values():
+        missing = [p for p in artifact.inputs.values() if p not in seen]
+        assert all(p.startswith("data/recipes/") for p in missing), artifact.path
+        seen.add(artifact.path)
+    needed = {p for a in planned.graph.values() for p in a.inputs.values()}
+    assert {p for p in needed if p.startswith("data/recipes/")} == set(recipes.cook(planned))
+
+
+def test_distances_compare_with_the_original_of_the_same_seeds() -> None:
+    inputs = study().graph[evidence("distances", "swap_condition")].inputs
+    assert inputs["drawn"] == evidence("drawn", "swap_condition")
+    assert inputs["original_drawn"] == evidence("drawn", "original")
+    assert inputs["original_reseeded"] == evidence("reseeded", "original")
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        (lambda d: d["sampling"].update(steps=3), {"draw"}),
+        (lambda d: d["partitions"]["class_3"].update(anchor="8"), {"erase"}),
+        (lambda d: d["bases"]["small"]["training"].update(steps=3), {"generator"}),
+    ],
+)
+def test_a_changed_setting_changes_its_stage_alone(change: Any, stages: set[str]) -> None:
+    before, after = recipes.cook(study()), recipes.cook(study(change))
+    changed = {p for p in before if before[p] != after[p]} - {
+        paths.RECIPE["page"].format(study="digits")
+    }
+    heads = {diffusion_paths.RECIPE[s].partition("{")[0] for s in stages}
+    assert changed
+    assert all(any(p.startswith(h) for h in heads) for p in changed), changed
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["methods"].update(esd={"stepz": 1}), "unknown setting 'stepz'.*steps"),
+        (lambda d: d["methods"].pop("original"), "compares with 'original'"),
+        (lambda d: d.pop("judges"), "of which there is none; add it under diffusion.judges"),
+        (lambda d: d["partitions"]["class_3"].update(dataset="mnist"), "'mnist', allowed: digits"),
+        (lambda d: d["sampling"].update(guidence=1.0), "unknown setting 'guidence'.*guidance"),
+        (lambda d: d["bases"]["small"].update(autoencoder={"step": 1}), "unknown setting 'step'"),
+        (lambda d: d["evidence"].update(spoken={}), "'spoken', allowed: "),
+    ],
+)
+def test_mistakes_are_found_before_any_job(change: Any, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        study(change)
+
+
+def test_from_data_to_picture(tmp_path: Path) -> None:
+    """Row edits of the condition leave all retain prompts' images bit for bit: integrity is 0."""
+    folder = miniature.make(tmp_path / "project")
+    (folder / "workflow/config/digits.yaml").write_text(TEXT)
+    miniature.snakemake(folder)
+    first, edited = (
+        io.read_arrays(folder / evidence("drawn", m)) for m in ("original", "swap_condition")
+    )
+    assert first["images"].shape == (20, 1, 8, 8)
+    assert first["forget"].tolist() == [True] * 2 + [False] * 18
+    assert (first["images"][2:] == edited["images"][2:]).all()
+    assert (first["images"][:2] != edited["images"][:2]).any()
+    stored = diffusion_paths.ERASED.format(method="swap_condition", **CELL)
+    assert list(io.read_tensors(folder / stored)) == ["conditioner.weight"]
+    table = io.read_table(folder / "reports/digits/tables/diffusion.csv")
+    kept = table[table.quantity == "integrity"].set_index("method")["mean"]
+    assert kept.to_dict() == {"original": 0.0, "swap_condition": 0.0}
+    moved = table[table.quantity == "moved, forget"].set_index("method")["mean"]
+    assert moved["original"] == 0
+    assert moved["swap_condition"] > 0
+    assert (folder / "reports/digits/figures/pairs.png").stat().st_size > 1000
+    again = miniature.snakemake(folder, "-n").text
+    assert "rule erase:" not in again
+    assert "draw_" not in again

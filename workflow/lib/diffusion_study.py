@@ -1,0 +1,412 @@
+"""The section `diffusion:` of a study: its entries, its artifacts and its recipes.
+
+    judge, clip -> real
+    autoencoder -> generator -> erase -> draw (evidence) -> gauge (measurements)
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import diffusion_paths as where
+import paths
+import signatures
+from graph import Artifact, split_reference
+from signatures import StudyError, nearest
+
+if TYPE_CHECKING:
+    from study import Entry, Study
+
+HANDED = ("model", "data", "judge", "clip", "real", "prompts", "sampling", "rng")
+"""Positional names of evidence, metrics and pictures that are no evidence of a cell."""
+RULES = ("judge", "clip", "real", "autoencoder", "generator", "erase", "draw", "gauge")
+"""Rules whose artifacts `verify` compares."""
+LIBRARY = "src/unlearnflow"
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """The checked entries. bases are named DATASET-NAME; judges and clips by their data set."""
+
+    training_seeds: list[int] = field(default_factory=list)
+    unlearning_seeds: list[int] = field(default_factory=list)
+    judges: dict[str, Entry] = field(default_factory=dict)
+    clips: dict[str, Entry] = field(default_factory=dict)
+    bases: dict[str, Entry] = field(default_factory=dict)
+    partitions: dict[str, Entry] = field(default_factory=dict)
+    methods: dict[str, Entry] = field(default_factory=dict)
+    evidence: dict[str, Entry] = field(default_factory=dict)
+    metrics: dict[str, Entry] = field(default_factory=dict)
+    pictures: dict[str, Entry] = field(default_factory=dict)
+    sampling: dict[str, Any] = field(default_factory=dict)
+    settings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+
+def read(
+    given: dict[str, Any] | None, seeds: dict[str, Any], datasets: dict[str, Entry], root: Path,
+    entry: Callable[[str, str, str, Any, Path], Entry],
+) -> Diffusion:  # fmt: skip
+    """Check the section against the plug-ins. StudyError on any mistake."""
+    if not given:
+        return Diffusion()
+    own = {**seeds, **(given.get("seeds") or {})}
+
+    def functions(file: str, name: str) -> signatures.Signature:
+        return signatures.read(root / LIBRARY / file, name, root)
+
+    def checked(at: str, settings: Any, file: str, name: str) -> dict[str, Any]:
+        settings = dict(settings or {})
+        signatures.check(at, settings, functions(file, name), f"{file.removesuffix('.py')}.{name}")
+        return settings
+
+    def section(key: str, kind: str, *reserved: str) -> dict[str, Entry]:
+        found = {}
+        for name, values in (given.get(key) or {}).items():
+            at = f"diffusion.{key}.{name}"
+            if not isinstance(values, dict | None):
+                raise StudyError(
+                    f"{at}: got {values!r}, allowed is a mapping of settings; use {{}}."
+                )
+            extra = {k: v for k, v in (values or {}).items() if k in reserved}
+            plain = {k: v for k, v in (values or {}).items() if k not in reserved}
+            made = entry(at, name, kind, plain, root)
+            found[name] = replace(made, extra={**made.extra, **extra})
+        return found
+
+    judges = section("judges", "model", "training")
+    for name, item in judges.items():
+        _one_of(f"diffusion.judges.{name}", name, datasets)
+        checked(f"{item.where}.training", item.extra.get("training"), "training.py", "fit")
+    clips = section("clips", "clip", "template", "prompts", "training")
+    for name, item in clips.items():
+        _one_of(f"diffusion.clips.{name}", name, datasets)
+        checked(f"{item.where}.training", item.extra.get("training"), "domain_clip.py", "train")
+    reserved = ("dataset", "training", "autoencoder", "template", "prompts", "raw")
+    bases = {}
+    for name, item in section("bases", "generator", *reserved).items():
+        dataset = _one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
+        checked(f"{item.where}.training", item.extra.get("training"), "denoising.py", "train")
+        if "autoencoder" in item.extra:
+            settings = item.extra["autoencoder"]
+            checked(f"{item.where}.autoencoder", settings, "autoencoding.py", "train")
+        bases[f"{dataset}-{name}"] = item
+    partitions = section("partitions", "partition", "dataset", "anchor")
+    for item in partitions.values():
+        _one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
+    methods = section("methods", "diffusion method", "partitions", "per_partition")
+    settings = {}
+    for name, item in methods.items():
+        for partition in item.extra.get("partitions") or partitions:
+            _one_of(f"{item.where}.partitions", partition, partitions)
+            override = (item.extra.get("per_partition") or {}).get(partition) or {}
+            at = item.where + (f".per_partition.{partition}" if override else "")
+            merged = {**item.settings, **override}
+            signatures.check(at, merged, item.signature, f"the method {item.plugin!r}")
+            settings[name, partition] = merged
+    metrics = section("metrics", "diffusion metric", "partitions")
+    pictures = section("pictures", "picture", "base", "partition")
+    for name, item in pictures.items():
+        _one_of(f"{item.where}.partition", item.extra.get("partition"), partitions)
+        short = _one_of(
+            f"{item.where}.base", item.extra.get("base"), list(given.get("bases") or {})
+        )
+        full = next(b for b in bases if b.endswith(f"-{short}"))
+        pictures[name] = replace(item, extra={**item.extra, "base": full})
+    asked = [(m.where, p) for m in (*metrics.values(), *pictures.values())
+             for p in m.signature.positional]  # fmt: skip
+    evidence = _evidence(given.get("evidence") or {}, asked, methods, root, entry)
+    for item in evidence.values():
+        for kind, held in (("judge", judges), ("clip", clips)):
+            for base in bases.values() if kind in item.signature.positional else ():
+                if base.extra["dataset"] not in held:
+                    raise StudyError(
+                        f"{item.where}: looks through the {kind} of {base.extra['dataset']!r}, of "
+                        f"which there is none; add it under diffusion.{kind}s."
+                    )
+    drawing = checked("diffusion.sampling", given.get("sampling"), "sampling.py", "sample")
+    return Diffusion(
+        list(own["training"]), list(own["unlearning"]), judges, clips, bases, partitions, methods,
+        evidence, metrics, pictures, drawing, settings,
+    )  # fmt: skip
+
+
+def _evidence(
+    given: dict[str, Any], asked: list[tuple[str, str]], methods: dict[str, Entry], root: Path,
+    entry: Callable[[str, str, str, Any, Path], Entry],
+) -> dict[str, Entry]:  # fmt: skip
+    """The kinds of evidence that are asked for, each after those that it is made from."""
+    found: dict[str, Entry] = {}
+
+    def need(at: str, position: str) -> None:
+        if position in HANDED:
+            return
+        reference, kind = split_reference(position)
+        if reference and reference not in methods:
+            raise StudyError(
+                f"{at}: compares with {reference!r}, which is not among the study's methods; add "
+                f"`{reference}: {{}}` to diffusion.methods."
+            )
+        if kind not in found:
+            item = entry(f"{at} ({position})", kind, "diffusion evidence", given.get(kind), root)
+            for below in item.signature.positional:
+                need(item.where, below)
+            found[kind] = item
+
+    for at, position in asked:
+        need(at, position)
+    for name in given:
+        _one_of(f"diffusion.evidence.{name}", name, found)
+    return found
+
+
+def _one_of(at: str, name: Any, names: Any) -> str:
+    if name not in names:
+        raise StudyError(
+            f"{at}: got {name!r}, allowed: {', '.join(names) or 'none'}."
+            f"{nearest(str(name), list(names))}"
+        )
+    return str(name)
+
+
+# ---------------------------------------------------------------------- the graph
+
+
+def groups(study: Study) -> Iterator[tuple[str, str]]:
+    """Yield every (base, partition) of the same data set."""
+    for base, item in study.diffusion.bases.items():
+        for partition, request in study.diffusion.partitions.items():
+            if request.extra["dataset"] == item.extra["dataset"]:
+                yield base, partition
+
+
+def cells(study: Study, base: str, partition: str) -> Iterator[dict[str, Any]]:
+    """Yield the cells of a base and a request: method, s, u."""
+    for method, item in study.diffusion.methods.items():
+        if (method, partition) not in study.diffusion.settings:
+            continue
+        still = item.signature.constants.get("DETERMINISTIC")
+        for s in study.diffusion.training_seeds:
+            for u in study.diffusion.unlearning_seeds[: 1 if still else None]:
+                yield {"base": base, "partition": partition, "method": method, "s": s, "u": u}
+
+
+def artifacts(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
+    """Yield all artifacts of the section, inputs first."""
+    part = study.diffusion
+    images = {d: paths.IMAGES.format(dataset=d) for d in study.datasets}
+    yield from _partitions(study, found, images)
+    for kind, held in (("judge", part.judges), ("clip", part.clips)):
+        for dataset in held:
+            path = (where.JUDGE if kind == "judge" else where.CLIP).format(dataset=dataset)
+            recipe = where.RECIPE[kind].format(dataset=dataset)
+            yield Artifact(path, kind, {"recipe": recipe, "images": images[dataset]})
+    for dataset in part.judges:
+        inputs = {"recipe": where.RECIPE["real"].format(dataset=dataset),
+                  "images": images[dataset], **_evaluators(study, dataset)}  # fmt: skip
+        yield Artifact(where.REAL.format(dataset=dataset), "real", inputs)
+    for base, item in part.bases.items():
+        shared = {"images": images[item.extra["dataset"]]}
+        if "autoencoder" in item.extra:
+            path = where.AUTOENCODER.format(base=base)
+            recipe = where.RECIPE["autoencoder"].format(base=base)
+            yield Artifact(path, "autoencoder", {"recipe": recipe, **shared})
+            shared["autoencoder"] = path
+        for s in part.training_seeds:
+            recipe = where.RECIPE["generator"].format(base=base)
+            path = where.GENERATOR.format(base=base, s=s)
+            yield Artifact(path, "generator", {"recipe": recipe, **shared})
+    for base, partition in groups(study):
+        yield from _erased(study, base, partition)
+        yield from _gauged(study, base, partition)
+    yield from _pictured(study)
+
+
+def _partitions(
+    study: Study, found: dict[str, Artifact], images: dict[str, str]
+) -> Iterator[Artifact]:
+    for name, item in study.diffusion.partitions.items():
+        dataset = item.extra["dataset"]
+        names = {"dataset": dataset, "partition": name}
+        path = paths.PARTITION.format(**names)
+        twin = study.partitions.get(name)
+        if twin and (twin.plugin, twin.settings) != (item.plugin, item.settings):
+            raise StudyError(
+                f"{item.where}: classifier.partitions has another request of this name; rename one."
+            )
+        if path not in found:
+            recipe = paths.RECIPE["partition"].format(**names)
+            yield Artifact(path, "partition", {"recipe": recipe, "images": images[dataset]})
+
+
+def _evaluators(study: Study, dataset: str) -> dict[str, str]:
+    """Return role -> path of the models that look at drawn images of a data set."""
+    part, roles = study.diffusion, {}
+    if dataset in part.judges:
+        roles["judge"] = where.JUDGE.format(dataset=dataset)
+        roles["judge_recipe"] = where.RECIPE["judge"].format(dataset=dataset)
+    if dataset in part.clips:
+        roles["clip"] = where.CLIP.format(dataset=dataset)
+        roles["clip_recipe"] = where.RECIPE["clip"].format(dataset=dataset)
+    return roles
+
+
+def _model(study: Study, base: str, partition: str, s: int) -> dict[str, str]:
+    """Return the inputs of every job that rebuilds a model and a request."""
+    item = study.diffusion.bases[base]
+    dataset = item.extra["dataset"]
+    shared = {
+        "base_recipe": where.RECIPE["generator"].format(base=base),
+        "images": paths.IMAGES.format(dataset=dataset),
+        "partition": paths.PARTITION.format(dataset=dataset, partition=partition),
+        "base": where.GENERATOR.format(base=base, s=s),
+    }
+    if "autoencoder" in item.extra:
+        shared["autoencoder"] = where.AUTOENCODER.format(base=base)
+    return shared
+
+
+def _erased(study: Study, base: str, partition: str) -> Iterator[Artifact]:
+    for cell in cells(study, base, partition):
+        path = where.ERASED.format(**cell)
+        recipe = where.RECIPE["erase"].format(**cell)
+        inputs = {"recipe": recipe, **_model(study, base, partition, cell["s"])}
+        yield Artifact(path, "erase", inputs)
+        yield Artifact(where.TIMING.format(**cell), "timing_erase", {"model": path})
+
+
+def _other(study: Study, cell: dict[str, Any], reference: str | None) -> dict[str, Any]:
+    """Return the cell of the same seeds that a reference name points at."""
+    if reference is None:
+        return cell
+    still = study.diffusion.methods[reference].signature.constants.get("DETERMINISTIC")
+    u = study.diffusion.unlearning_seeds[0] if still else cell["u"]
+    return {**cell, "method": reference, "u": u}
+
+
+def inputs_of(study: Study, item: Entry, cell: dict[str, Any]) -> dict[str, str]:
+    """Return role -> path of what a plug-in's positional names ask for."""
+    dataset = study.diffusion.bases[cell["base"]].extra["dataset"]
+    evaluators = _evaluators(study, dataset)
+    roles: dict[str, str] = {}
+    for position in item.signature.positional:
+        if position in ("model", "data"):
+            roles |= _model(study, cell["base"], cell["partition"], cell["s"])
+        if position == "model":
+            roles["model"] = where.ERASED.format(**cell)
+        elif position in ("judge", "clip"):
+            roles |= {k: v for k, v in evaluators.items() if k.split("_")[0] == position}
+            roles["images"] = paths.IMAGES.format(dataset=dataset)
+        elif position == "prompts":
+            roles["base_recipe"] = where.RECIPE["generator"].format(base=cell["base"])
+            roles["images"] = paths.IMAGES.format(dataset=dataset)
+        elif position == "real":
+            roles["real"] = where.REAL.format(dataset=dataset)
+        elif position not in HANDED:
+            reference, kind = split_reference(position)
+            other = _other(study, cell, reference)
+            roles[position] = where.EVIDENCE.format(evidence=kind, **other)
+    return roles
+
+
+def _gauged(study: Study, base: str, partition: str) -> Iterator[Artifact]:
+    for kind, item in study.diffusion.evidence.items():
+        for cell in cells(study, base, partition):
+            recipe = where.RECIPE["draw"].format(base=base, evidence=kind)
+            inputs = {"recipe": recipe, **inputs_of(study, item, cell)}
+            yield Artifact(where.EVIDENCE.format(evidence=kind, **cell), "draw", inputs)
+    for metric, item in study.diffusion.metrics.items():
+        for cell in cells(study, base, partition):
+            recipe = where.RECIPE["gauge"].format(metric=metric)
+            inputs = {"recipe": recipe, **inputs_of(study, item, cell)}
+            yield Artifact(where.MEASURED.format(metric=metric, **cell), "gauge", inputs)
+
+
+def _pictured(study: Study) -> Iterator[Artifact]:
+    """A picture shows all methods of one base, request and seed."""
+    for name, item in study.diffusion.pictures.items():
+        recipe = where.RECIPE["grid"].format(study=study.name, picture=name)
+        inputs = {"recipe": recipe}
+        base, partition = item.extra["base"], item.extra["partition"]
+        dataset = study.diffusion.bases[base].extra["dataset"]
+        inputs["images"] = paths.IMAGES.format(dataset=dataset)
+        inputs["base_recipe"] = where.RECIPE["generator"].format(base=base)
+        first = (study.diffusion.training_seeds[0], study.diffusion.unlearning_seeds[0])
+        for cell in cells(study, base, partition):
+            if (cell["s"], cell["u"]) == first:
+                for kind in item.signature.positional:
+                    if kind not in HANDED:
+                        role = f"{kind}__{cell['method']}"
+                        inputs[role] = where.EVIDENCE.format(evidence=kind, **cell)
+        yield Artifact(where.GRID.format(study=study.name, picture=name), "grid", inputs)
+
+
+# ---------------------------------------------------------------------- recipes
+
+
+def recipes(
+    study: Study, cook: Callable[..., str], of: Callable[..., str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (path, text) of every recipe; cook, of: see `exact_study.recipes`."""
+    part, grammar = study.diffusion, where.RECIPE
+    for name, item in part.partitions.items():
+        names = {"dataset": item.extra["dataset"], "partition": name}
+        yield paths.RECIPE["partition"].format(**names), of("partition", item, seed=study.data_seed)
+    for name, item in part.judges.items():
+        training = item.extra.get("training") or {}
+        yield grammar["judge"].format(dataset=name), of("judge", item, training=training)
+        files = [item.file, *(c.file for c in part.clips.values() if c.name == name)]
+        yield grammar["real"].format(dataset=name), cook("real", "real", name, files)
+    for name, item in part.clips.items():
+        training = item.extra.get("training") or {}
+        path = grammar["clip"].format(dataset=name)
+        yield path, of("clip", item, training=training, **_said(item))
+    for base, item in part.bases.items():
+        said = {**_said(item), "built": item.settings}
+        if "autoencoder" in item.extra:
+            training = item.extra["autoencoder"] or {}
+            yield (
+                grammar["autoencoder"].format(base=base),
+                of("autoencoder", item, training=training, **said),
+            )
+        training = item.extra.get("training") or {}
+        yield (
+            grammar["generator"].format(base=base),
+            of("generator", item, training=training, **said),
+        )
+        for kind, found in part.evidence.items():
+            files = [item.file]
+            files += [i.file for i in (*part.judges.values(), *part.clips.values())]
+            names = {"base": base, "evidence": kind}
+            drawing = (
+                {"sampling": part.sampling} if "sampling" in found.signature.positional else {}
+            )
+            yield grammar["draw"].format(**names), of("draw", found, files, **drawing)
+    for base, partition in groups(study):
+        for method, item in part.methods.items():
+            if (method, partition) in part.settings:
+                names = {"base": base, "partition": partition, "method": method}
+                yield grammar["erase"].format(**names), of(
+                    "erase", item, [part.bases[base].file],
+                    settings=part.settings[method, partition], anchor=_anchor(part, partition),
+                )  # fmt: skip
+    for name, item in part.metrics.items():
+        yield grammar["gauge"].format(metric=name), of("gauge", item)
+    for name, item in part.pictures.items():
+        path = grammar["grid"].format(study=study.name, picture=name)
+        yield path, of("grid", item)
+
+
+def _said(item: Entry) -> dict[str, Any]:
+    """Return how a data set's classes are put into words."""
+    return {k: item.extra[k] for k in ("template", "prompts") if k in item.extra}
+
+
+def _anchor(part: Diffusion, partition: str) -> dict[str, Any]:
+    """Return what the forgotten condition shall become, and the word that this replaces."""
+    item = part.partitions[partition]
+    return {"to": item.extra.get("anchor"), "word": item.settings.get("word")}

@@ -1,0 +1,24 @@
+"""Lay out what the methods of one base and request have drawn."""
+
+import inspect
+
+import load
+import load_words
+from diffusion_paths import GRID
+from job import Job
+from unlearnflow import io, plotting
+
+job = Job(snakemake)
+draw = job.plugin("pictures", "draw")
+wanted = [p.name for p in inspect.signature(draw).parameters.values() if p.kind != p.KEYWORD_ONLY]
+(item,) = job.items(GRID)
+found: dict[str, dict[str, dict[str, object]]] = {kind: {} for kind in wanted}
+for role, path in item.inputs.items():
+    kind, _, method = role.partition("__")
+    if method:
+        found[kind][method] = io.read_arrays(job.checked(path))
+data = load.images(job.checked(item.inputs["images"]))
+prompts = load_words.prompts(io.read_json(item.inputs["base_recipe"]), data.classes)
+handed = [prompts if kind == "prompts" else found[kind] for kind in wanted]
+made = draw(*handed, **job.settings)
+job.save(io.write_bytes, item.path, plotting.save(made, "png"), list(item.inputs.values()))

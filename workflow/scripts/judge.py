@@ -1,0 +1,22 @@
+"""Train the classifier that looks at drawn images, on judge rows alone."""
+
+import load
+from diffusion_paths import JUDGE
+from job import Job
+from unlearnflow import io
+from unlearnflow.rng import stream
+from unlearnflow.training import fit, initialise
+
+job = Job(snakemake)
+device = job.prepare_torch()
+(item,) = job.items(JUDGE)
+data = load.images(job.checked(item.inputs["images"]))
+rng = stream(0, "judge", item.names["dataset"])
+public = load.rows(data, data.labels, data.rows("judge"), device)
+validation = load.rows(data, data.labels, data.rows("validation"), device)
+if len(public) == 0:
+    raise ValueError("judge: the data set has no judge rows; set `judge: 0.3` there.")
+model = load.architecture(job.recipe, data.images.shape[1], len(data.classes)).to(device)
+initialise(model, rng)
+fit(model, public, rng, None, validation, **job.recipe["training"])
+job.save(io.write_tensors, item.path, model.state_dict(), list(item.inputs.values()), [rng])

@@ -1,0 +1,23 @@
+"""What judge and CLIP say of real images that no generator was trained on."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+import load
+from diffusion_paths import REAL
+from hand import Hand
+from job import Job
+from unlearnflow import io
+from unlearnflow.judging import look
+
+job = Job(snakemake)
+device = job.prepare_torch()
+(item,) = job.items(REAL)
+hand = Hand(job)
+data = load.images(job.checked(item.inputs["images"]))
+held = np.concatenate([data.rows("test"), data.rows("validation")])
+images = torch.from_numpy(data.images[held]).to(device)
+arrays: dict[str, Any] = {**look(hand.over("judge", item), images), "labels": data.labels[held]}
+job.save(io.write_arrays, item.path, arrays, list(item.inputs.values()))
