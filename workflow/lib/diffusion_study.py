@@ -205,7 +205,7 @@ def artifacts(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
             path = (where.JUDGE if kind == "judge" else where.CLIP).format(dataset=dataset)
             recipe = where.RECIPE[kind].format(dataset=dataset)
             yield Artifact(path, kind, {"recipe": recipe, "images": images[dataset]})
-    for dataset in part.judges:
+    for dataset in part.judges if _asks_for_real(part) else ():
         inputs = {"recipe": where.RECIPE["real"].format(dataset=dataset),
                   "images": images[dataset], **_evaluators(study, dataset)}  # fmt: skip
         yield Artifact(where.REAL.format(dataset=dataset), "real", inputs)
@@ -241,6 +241,12 @@ def _partitions(
         if path not in found:
             recipe = paths.RECIPE["partition"].format(**names)
             yield Artifact(path, "partition", {"recipe": recipe, "images": images[dataset]})
+
+
+def _asks_for_real(part: Diffusion) -> bool:
+    """Whether anything compares with real images."""
+    items = (*part.evidence.values(), *part.metrics.values())
+    return any("real" in item.signature.positional for item in items)
 
 
 def _evaluators(study: Study, dataset: str) -> dict[str, str]:
@@ -360,7 +366,8 @@ def recipes(
         training = item.extra.get("training") or {}
         yield grammar["judge"].format(dataset=name), of("judge", item, training=training)
         files = [item.file, *(c.file for c in part.clips.values() if c.name == name)]
-        yield grammar["real"].format(dataset=name), cook("real", "real", name, files)
+        if _asks_for_real(part):
+            yield grammar["real"].format(dataset=name), cook("real", "real", name, files)
     for name, item in part.clips.items():
         training = item.extra.get("training") or {}
         path = grammar["clip"].format(dataset=name)
