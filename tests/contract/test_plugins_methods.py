@@ -35,11 +35,13 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "at_random": {"share": 0.2},
     "by_subclass": {"groups": {"x": [0, 1], "y": [2, 3]}, "subclass": 1},
     "confused": {"first": 0, "second": 2, "share": 0.5},
+    "by_concept": {"word": "b"},
 }
 NOTHING: dict[str, dict[str, Any]] = {
     "by_class": {"label": 1, "share": 1e-6},
     "at_random": {"share": 1e-6},
     "confused": {"first": 0, "second": 2, "share": 1e-6},
+    "by_concept": {"word": "z"},
 }
 
 
@@ -141,6 +143,19 @@ def test_a_request_that_forgets_nothing_is_refused_by_name(name: str) -> None:
     labels, trained, classes = data()
     with pytest.raises(ValueError, match=f"^{name}: "):
         module.partition(labels, trained, stream(0), classes, **NOTHING[name])
+
+
+def test_a_concept_is_forgotten_in_every_colour_and_nothing_else() -> None:
+    from unlearnflow.partitions.by_concept import partition
+
+    labels, trained, _ = data()
+    classes = ("red circle", "red square", "blue circle", "blue circles")
+    found = partition(labels, trained, stream(0), classes, word="circle")
+    assert set(labels[found.forget]) == {0, 2}
+    assert set(labels[found.retain]) == {1, 3}
+    assert sorted([*found.forget, *found.retain]) == np.flatnonzero(trained).tolist()
+    with pytest.raises(ValueError, match="3 of 3 classes have the word 'red'"):
+        partition(labels % 3, trained, stream(0), ("red a", "red b", "red c"), word="red")
 
 
 def test_digits_are_the_package_s_own_values_exactly_and_reversibly() -> None:
