@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -37,15 +37,27 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What a request makes of the conditions, and what the study calls them; for evidence.
+
+    forget int64 (k, L): conditions that no retain row has. retain int64 (m, L): those of retain
+    rows. forget_labels (k,), retain_labels (m,): int64.
+    """
+
+    forget: Tensor
+    retain: Tensor
+    forget_labels: np.ndarray
+    retain_labels: np.ndarray
+
+
+@dataclass(frozen=True)
 class GenerationData:
     """All that a diffusion method may see: never a test row, a judge, a path, or a name.
 
     forget, retain: training rows. forget_conditions int64 (k, L): conditions that no retain row
     has; empty when single rows are to be forgotten. anchors int64 (k, L): what each of them shall
     become (the null condition when the study names none). retain_conditions int64 (m, L): the
-    conditions of retain rows, each once. forget_labels (k,), retain_labels (m,): int64, what the
-    study calls these conditions, for evidence; no method needs them. training: settings with which
-    the base was trained.
+    conditions of retain rows, each once. training: settings with which the base was trained.
     """
 
     forget: Examples
@@ -54,8 +66,6 @@ class GenerationData:
     anchors: Tensor
     retain_conditions: Tensor
     training: dict[str, Any]
-    forget_labels: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    retain_labels: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def concept(self, method: str) -> Tensor:
         """Return forget_conditions; ValueError where there are none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,10 +13,7 @@ from torch import Tensor
 from unlearnflow.denoiser import Denoiser, Part
 from unlearnflow.denoising import optimise
 from unlearnflow.rng import Stream
-from unlearnflow.sampling import noise, trajectory
-
-CHUNK = 64
-"""Images that are drawn at once."""
+from unlearnflow.sampling import ends, ways
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def paths(
     """
     index = _index(model, condition, images)
     found, levels = [], torch.empty(0, dtype=torch.int64)
-    for way in _ways(model, condition[index], rng, steps, guidance):
+    for way in ways(model, condition[index], rng, steps=steps, guidance=guidance):
         states = list(way)[:-1]
         found.append(torch.stack([x for _, x in states]))
         levels = torch.tensor([t for t, _ in states], device=model.device)
@@ -63,11 +60,7 @@ def endpoints(
 ) -> tuple[Tensor, Tensor]:
     """Draw images as in `paths`: return x_0 float32 (n, C, H, W) and index int64 (n,)."""
     index = _index(model, condition, images)
-    ends = []
-    for way in _ways(model, condition[index], rng, steps, guidance):
-        *_, (_, x) = way
-        ends.append(x)
-    return torch.cat(ends), index
+    return ends(model, condition[index], rng, steps=steps, guidance=guidance), index
 
 
 def pick(way: Paths, rng: Stream, i: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -159,14 +152,3 @@ def _index(model: Denoiser, condition: Tensor, images: int) -> Tensor:
     if images < 1:
         raise ValueError(f"erasing: images must be at least 1, got {images}.")
     return torch.arange(max(images, len(condition)), device=model.device) % len(condition)
-
-
-def _ways(
-    model: Denoiser, condition: Tensor, rng: Stream, steps: int, guidance: float
-) -> Iterable[Iterator[tuple[int, Tensor]]]:
-    for start in range(0, len(condition), CHUNK):
-        part = condition[start : start + CHUNK]
-        with torch.no_grad():
-            embedding = model.embed(part)
-        x = noise(model, rng, range(start, start + len(part)))
-        yield trajectory(model, x, embedding, steps=steps, guidance=guidance)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from unlearnflow.denoiser import Denoiser
-from unlearnflow.denoising import Draw, Examples, GenerationData
+from unlearnflow.denoising import Draw, Examples, GenerationData, cycle, draw, losses
 from unlearnflow.rng import Stream
 
 
@@ -44,3 +46,26 @@ def pull(model: Denoiser, rows: Examples, drawn: Draw) -> Tensor:
         target = model.epsilon(x, drawn.t, model.embed(other))
     out = model.epsilon(x, drawn.t, model.embed(own))
     return (out - target).square().flatten(1).mean(1)
+
+
+def objective(
+    student: Denoiser, data: GenerationData, rng: Stream, *,
+    retain: float, drop: float, batch_size: int,
+) -> Callable[[int], Tensor]:  # fmt: skip
+    """Return what a step minimises: forget rows are pulled away, retain rows trained on.
+
+        mean_{D_f} pull + retain mean_{D_r} ||eps(x_t, t, c) - noise||^2 / CHW
+
+    retain: weight, 0 leaves the second term out. drop: share of retain rows without condition.
+    """
+    lost = cycle(redirected(data, rng), batch_size, rng.child("forget"))
+    kept = cycle(data.retain, batch_size, rng.child("retain"))
+
+    def loss(i: int) -> Tensor:
+        total = pull(student, next(lost), draw(student, rng.child("forget"), i, batch_size)).mean()
+        if retain > 0:
+            drawn = draw(student, rng.child("retain"), i, batch_size, drop=drop)
+            total = total + retain * losses(student, next(kept), drawn).mean()
+        return total
+
+    return loss

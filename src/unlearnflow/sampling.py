@@ -69,6 +69,37 @@ def trajectory(
     yield -1, x
 
 
+def ways(
+    model: Denoiser, condition: Tensor, rng: Stream, *,
+    steps: int, guidance: float, sampler: Sampler = "ddim", batch_size: int = 64,
+    embedding: Tensor | None = None,
+) -> Iterator[Iterator[tuple[int, Tensor]]]:  # fmt: skip
+    """Yield the trajectories of batches of images, image i from the noise of `rng/noise/i`.
+
+    condition: int64 (n, L). embedding: in place of the conditions' own, row by row.
+    """
+    for start in range(0, len(condition), batch_size):
+        stop = min(start + batch_size, len(condition))
+        with torch.no_grad():
+            given = (
+                model.embed(condition[start:stop]) if embedding is None else embedding[start:stop]
+            )
+        x = noise(model, rng, range(start, stop))
+        yield trajectory(model, x, given, steps=steps, guidance=guidance, sampler=sampler)
+
+
+def ends(
+    model: Denoiser, condition: Tensor, rng: Stream, *,
+    steps: int, guidance: float, batch_size: int = 64,
+) -> Tensor:  # fmt: skip
+    """Return x_0 by DDIM, float32 (n, C, H, W), neither decoded nor rounded; see `ways`."""
+    found = []
+    for way in ways(model, condition, rng, steps=steps, guidance=guidance, batch_size=batch_size):
+        *_, (_, x) = way
+        found.append(x)
+    return torch.cat(found)
+
+
 @torch.no_grad()
 def sample(
     model: Denoiser, condition: Tensor, rng: Stream, *,
@@ -84,15 +115,11 @@ def sample(
     training = model.training
     model.eval()
     drawn = []
-    for start in range(0, len(condition), batch_size):
-        numbers = range(start, min(start + batch_size, len(condition)))
-        part = condition[start : start + batch_size]
-        given = model.embed(part) if embedding is None else embedding[start : start + batch_size]
-        path = trajectory(
-            model, noise(model, rng, numbers), given, steps=steps, guidance=guidance,
-            sampler=sampler,
-        )  # fmt: skip
-        *_, (_, x) = path
+    for way in ways(
+        model, condition, rng, steps=steps, guidance=guidance, sampler=sampler,
+        batch_size=batch_size, embedding=embedding,
+    ):  # fmt: skip
+        *_, (_, x) = way
         drawn.append(model.decode(x).cpu())
     model.train(training)
     return torch.cat(drawn)

@@ -605,6 +605,13 @@ def test_selective_amnesia_looks_at_no_row(
     assert not moved(unlearned("selective_amnesia", blind, surrogate=surrogate), made)
 
 
+def drawn(
+    model: Denoiser, condition: Tensor, rng: Stream, steps: int, guidance: float, size: int
+) -> Examples:
+    found = sampling.ends(model, condition, rng, steps=steps, guidance=guidance, batch_size=size)
+    return Examples(found, condition)
+
+
 def test_selective_amnesia_is_surrogate_replay_and_a_penalty_that_is_0_at_first(
     worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -622,7 +629,7 @@ def test_selective_amnesia_is_surrogate_replay_and_a_penalty_that_is_0_at_first(
                 p.add_(0.01)
     weights = generation_masks.fisher(
         here.model, here.model.part("all"),
-        method(name)._drawn(
+        drawn(
             here.model, torch.tensor([[0], [2], [1]]), rng.child("fisher"), 2, 2.0, 4
         ),
         rng.child("fisher"), draws=2,
@@ -637,9 +644,7 @@ def test_selective_amnesia_is_surrogate_replay_and_a_penalty_that_is_0_at_first(
     wanted = by_hand(one.student, rows, lost, 0, 4, 0.0).mean()
     assert torch.allclose(one.slopes(), slopes(wanted, one.tuned), atol=1e-7)
     two = got(lam=0.0, gamma=2.0)
-    replay = method(name)._drawn(
-        here.model, torch.tensor([[0], [0], [2], [2]]), rng.child("replay"), 2, 2.0, 4
-    )
+    replay = drawn(here.model, torch.tensor([[0], [0], [2], [2]]), rng.child("replay"), 2, 2.0, 4)
     kept = rng.child("retain")
     keep = by_hand(one.student, batch(replay, kept), kept, 0, 4, 0.0).mean()
     wanted = by_hand(one.student, rows, lost, 0, 4, 0.0).mean() + 2 * keep
@@ -651,9 +656,7 @@ def test_the_penalty_keeps_what_matters(worlds: dict[str, World]) -> None:
 
     def far(lam: float) -> float:
         made = unlearned("selective_amnesia", here, lam=lam, steps=10, lr=3e-3)
-        rows = method("selective_amnesia")._drawn(
-            here.model, torch.tensor([[0], [1], [2]]), stream(1), 2, 2.0, 4
-        )
+        rows = drawn(here.model, torch.tensor([[0], [1], [2]]), stream(1), 2, 2.0, 4)
         named = here.model.part("all")
         weights = generation_masks.fisher(here.model, named, rows, stream(1), draws=4)
         new = made.part("all")
@@ -667,7 +670,7 @@ def test_the_penalty_keeps_what_matters(worlds: dict[str, World]) -> None:
 def test_what_the_base_draws_is_what_sampling_draws(worlds: dict[str, World]) -> None:
     model, rng = worlds["ddpm"].model, stream(1)
     condition = torch.tensor([[0], [1], [2]])
-    rows = method("selective_amnesia")._drawn(model, condition, rng, 3, 2.0, 2)
+    rows = drawn(model, condition, rng, 3, 2.0, 2)
     wanted = sampling.sample(model, condition, rng, steps=3, guidance=2.0, batch_size=2)
     assert torch.equal(model.decode(rows.x), wanted)
     assert torch.equal(rows.condition, condition)

@@ -103,6 +103,7 @@ def test_a_changed_setting_changes_its_stage_alone(change: Any, stages: set[str]
         (lambda d: d["methods"].pop("original"), "compares with 'original'"),
         (lambda d: d.pop("judges"), "of which there is none; add it under diffusion.judges"),
         (lambda d: d["partitions"]["class_3"].update(dataset="mnist"), "'mnist', allowed: digits"),
+        (lambda d: d["metrics"]["integrity"].update(partitions=["class_3"]), "'partitions'"),
         (lambda d: d["sampling"].update(guidence=1.0), "unknown setting 'guidence'.*guidance"),
         (lambda d: d["bases"]["small"].update(autoencoder={"step": 1}), "unknown setting 'step'"),
         (lambda d: d["evidence"].update(spoken={}), "'spoken', allowed: "),

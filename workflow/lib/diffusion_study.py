@@ -22,7 +22,7 @@ from signatures import StudyError, nearest
 if TYPE_CHECKING:
     from study import Entry, Study
 
-HANDED = ("model", "data", "judge", "clip", "real", "prompts", "sampling", "rng")
+HANDED = ("model", "data", "conditions", "judge", "clip", "real", "prompts", "sampling", "rng")
 """Positional names of evidence, metrics and pictures that are no evidence of a cell."""
 RULES = ("judge", "clip", "real", "autoencoder", "generator", "erase", "draw", "gauge")
 """Rules whose artifacts `verify` compares."""
@@ -87,14 +87,15 @@ def read(
         _one_of(f"diffusion.clips.{name}", name, datasets)
         checked(f"{item.where}.training", item.extra.get("training"), "domain_clip.py", "train")
     reserved = ("dataset", "training", "autoencoder", "template", "prompts", "raw")
-    bases = {}
+    bases, full = {}, {}
     for name, item in section("bases", "generator", *reserved).items():
         dataset = _one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
         checked(f"{item.where}.training", item.extra.get("training"), "denoising.py", "train")
         if "autoencoder" in item.extra:
             settings = item.extra["autoencoder"]
             checked(f"{item.where}.autoencoder", settings, "autoencoding.py", "train")
-        bases[f"{dataset}-{name}"] = item
+        full[name] = f"{dataset}-{name}"
+        bases[full[name]] = item
     partitions = section("partitions", "partition", "dataset", "anchor")
     for item in partitions.values():
         _one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
@@ -108,15 +109,12 @@ def read(
             merged = {**item.settings, **override}
             signatures.check(at, merged, item.signature, f"the method {item.plugin!r}")
             settings[name, partition] = merged
-    metrics = section("metrics", "diffusion metric", "partitions")
+    metrics = section("metrics", "diffusion metric")
     pictures = section("pictures", "picture", "base", "partition")
     for name, item in pictures.items():
         _one_of(f"{item.where}.partition", item.extra.get("partition"), partitions)
-        short = _one_of(
-            f"{item.where}.base", item.extra.get("base"), list(given.get("bases") or {})
-        )
-        full = next(b for b in bases if b.endswith(f"-{short}"))
-        pictures[name] = replace(item, extra={**item.extra, "base": full})
+        short = _one_of(f"{item.where}.base", item.extra.get("base"), full)
+        pictures[name] = replace(item, extra={**item.extra, "base": full[short]})
     asked = [(m.where, p) for m in (*metrics.values(), *pictures.values())
              for p in m.signature.positional]  # fmt: skip
     evidence = _evidence(given.get("evidence") or {}, asked, methods, root, entry)
@@ -300,7 +298,7 @@ def inputs_of(study: Study, item: Entry, cell: dict[str, Any]) -> dict[str, str]
     evaluators = _evaluators(study, dataset)
     roles: dict[str, str] = {}
     for position in item.signature.positional:
-        if position in ("model", "data"):
+        if position in ("model", "data", "conditions"):
             roles |= _model(study, cell["base"], cell["partition"], cell["s"])
         if position == "model":
             roles["model"] = where.ERASED.format(**cell)
@@ -387,7 +385,9 @@ def recipes(
         )
         for kind, found in part.evidence.items():
             files = [item.file]
-            files += [i.file for i in (*part.judges.values(), *part.clips.values())]
+            for kind_of, held in (("judge", part.judges), ("clip", part.clips)):
+                if kind_of in found.signature.positional:
+                    files += [i.file for i in held.values()]
             names = {"base": base, "evidence": kind}
             drawing = (
                 {"sampling": part.sampling} if "sampling" in found.signature.positional else {}

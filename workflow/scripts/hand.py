@@ -5,10 +5,16 @@ Whatever several artifacts of one job share is read once.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from job import Item, Job
 from unlearnflow import io
+from unlearnflow.rng import stream
+
+STREAMS = {"evidence": "draw", "metric": "gauge"}
+"""Which random stream an artifact takes, by what it is."""
 
 
 class Hand:
@@ -25,7 +31,7 @@ class Hand:
                 return self.job.recipe["sampling"]
             case "real":
                 return io.read_arrays(self.job.checked(item.inputs["real"]))
-            case "model" | "data" | "judge" | "clip" | "prompts":
+            case "model" | "data" | "conditions" | "judge" | "clip" | "prompts":
                 return getattr(self, "_" + name)(item)
             case _:
                 return io.read_arrays(self.job.checked(item.inputs[name]))
@@ -77,9 +83,17 @@ class Hand:
             request = load.partition(self.job.checked(path))
             recipe = io.read_json(item.inputs["base_recipe"])
             base = self._base(item)
-            return load_diffusion.generation_data(base, self._images(item), request, recipe)
+            return load_diffusion.generation_data(base, self._images(item), request, recipe, {})
 
         return self._once("data", path, item.inputs["base"], make=make)
+
+    def _conditions(self, item: Item) -> Any:
+        import load
+        import load_diffusion
+
+        request = load.partition(self.job.checked(item.inputs["partition"]))
+        recipe = io.read_json(item.inputs["base_recipe"])
+        return load_diffusion.conditions(self._base(item), self._images(item), request, recipe)
 
     def _judge(self, item: Item) -> Any:
         import load
@@ -101,3 +115,24 @@ class Hand:
             "clip", path,
             make=lambda: load_words.clip(self.job.checked(path), recipe, data, self.job.device),
         )  # fmt: skip
+
+
+def fill(
+    job: Job, make: Callable[..., Any], place: tuple[str, str], write: Callable[..., None],
+    raw: str | None = None,
+) -> None:  # fmt: skip
+    """Make every artifact of a job by a plug-in, from what its positional names ask for.
+
+    place: path grammar of the artifacts, and the name that its wildcard has for the plug-in. The
+    random stream never has the method's name: all methods' images start from the same noise.
+    """
+    parameters = inspect.signature(make).parameters.values()
+    wanted = [p.name for p in parameters if p.kind != p.KEYWORD_ONLY]
+    hand = Hand(job, raw)
+    for item in job.items(place[0]):
+        names = (item.names[k] for k in (place[1], "base", "partition"))
+        rng = stream(int(item.names["s"]), STREAMS[place[1]], *names)
+        handed: list[Any] = [rng if name == "rng" else hand.over(name, item) for name in wanted]
+        made = make(*handed, **job.settings)
+        streams = [rng] if "rng" in wanted else []
+        job.save(write, item.path, made, list(item.inputs.values()), streams)

@@ -11,7 +11,7 @@ import torch
 
 from load_words import prompts
 from unlearnflow import io
-from unlearnflow.denoising import Examples, GenerationData
+from unlearnflow.denoising import Conditions, Examples, GenerationData
 from unlearnflow.types import Images, Partition
 
 if TYPE_CHECKING:
@@ -56,27 +56,33 @@ def examples(
     return Examples(model.encode(images), table(model, said)[chosen])
 
 
+def conditions(
+    model: Denoiser, data: Images, request: Partition, recipe: dict[str, Any]
+) -> Conditions:
+    """Return the conditions that a request takes away, and those that stay."""
+    every = table(model, prompts(recipe, data.classes))
+    kept = np.unique(request.labels[request.retain])
+    gone = np.setdiff1d(np.unique(request.labels[request.forget]), kept)
+    return Conditions(every[torch.from_numpy(gone)], every[torch.from_numpy(kept)], gone, kept)
+
+
 def generation_data(
     model: Denoiser, data: Images, request: Partition, recipe: dict[str, Any],
-    anchor: dict[str, Any] | None = None,
+    anchor: dict[str, Any],
 ) -> GenerationData:  # fmt: skip
     """Return what a diffusion method may see. anchor: {to: name or None, word: or None}."""
     said = prompts(recipe, data.classes)
-    conditions = table(model, said)
-    kept = np.unique(request.labels[request.retain])
-    gone = np.setdiff1d(np.unique(request.labels[request.forget]), kept)
-    anchors = [_anchor(int(label), data.classes, anchor or {}) for label in gone]
-    null = model.nothing(1)[0]
-    rows = [null if a is None else conditions[a] for a in anchors]
+    asked = conditions(model, data, request, recipe)
+    anchors = [_anchor(int(label), data.classes, anchor) for label in asked.forget_labels]
+    every, null = table(model, said), model.nothing(1)[0]
+    rows = [null if a is None else every[a] for a in anchors]
     return GenerationData(
         forget=examples(model, data, said, request.labels, request.forget),
         retain=examples(model, data, said, request.labels, request.retain),
-        forget_conditions=conditions[torch.from_numpy(gone).to(model.device)],
-        anchors=torch.stack(rows) if rows else conditions[:0],
-        retain_conditions=conditions[torch.from_numpy(kept).to(model.device)],
+        forget_conditions=asked.forget,
+        anchors=torch.stack(rows) if rows else asked.forget,
+        retain_conditions=asked.retain,
         training=dict(recipe["training"]),
-        forget_labels=gone,
-        retain_labels=kept,
     )
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor
-
 from unlearnflow.denoiser import Denoiser
-from unlearnflow.denoising import GenerationData, cycle, draw, losses, optimise
-from unlearnflow.redirecting import pull, redirected
+from unlearnflow.denoising import GenerationData, optimise
+from unlearnflow.redirecting import objective
 from unlearnflow.rng import Stream
 
 
@@ -34,14 +32,5 @@ def unlearn(
     if retain < 0:
         raise ValueError(f"random_label: retain must be at least 0, got {retain}.")
     student = model.copy()
-    lost = cycle(redirected(data, rng), batch_size, rng.child("forget"))
-    kept = cycle(data.retain, batch_size, rng.child("retain"))
-
-    def objective(i: int) -> Tensor:
-        total = pull(student, next(lost), draw(student, rng.child("forget"), i, batch_size)).mean()
-        if retain > 0:
-            drawn = draw(student, rng.child("retain"), i, batch_size, drop=drop)
-            total = total + retain * losses(student, next(kept), drawn).mean()
-        return total
-
-    return optimise(student, student.part(part).values(), objective, steps=steps, lr=lr)
+    loss = objective(student, data, rng, retain=retain, drop=drop, batch_size=batch_size)
+    return optimise(student, student.part(part).values(), loss, steps=steps, lr=lr)

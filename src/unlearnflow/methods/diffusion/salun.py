@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor
-
 from unlearnflow.denoiser import Denoiser
-from unlearnflow.denoising import GenerationData, cycle, draw, losses, optimise
+from unlearnflow.denoising import GenerationData, optimise
 from unlearnflow.generation_masks import gradient, masked
 from unlearnflow.masks import top_share
-from unlearnflow.redirecting import pull, redirected
+from unlearnflow.redirecting import objective
 from unlearnflow.rng import Stream
 
 
@@ -43,15 +41,6 @@ def unlearn(
         student, named, data.forget, rng.child("mask"), draws=mask_draws, batch_size=batch_size
     )
     masks = top_share({name: g.abs() for name, g in found.items()}, share)
-    lost = cycle(redirected(data, rng), batch_size, rng.child("forget"))
-    kept = cycle(data.retain, batch_size, rng.child("retain"))
-
-    def objective(i: int) -> Tensor:
-        total = pull(student, next(lost), draw(student, rng.child("forget"), i, batch_size)).mean()
-        if retain > 0:
-            drawn = draw(student, rng.child("retain"), i, batch_size, drop=drop)
-            total = total + retain * losses(student, next(kept), drawn).mean()
-        return total
-
+    loss = objective(student, data, rng, retain=retain, drop=drop, batch_size=batch_size)
     with masked(named, masks):
-        return optimise(student, named.values(), objective, steps=steps, lr=lr)
+        return optimise(student, named.values(), loss, steps=steps, lr=lr)

@@ -11,7 +11,7 @@ from unlearnflow.denoiser import Denoiser
 from unlearnflow.denoising import Examples, GenerationData, cycle, draw, losses, optimise
 from unlearnflow.generation_masks import fisher
 from unlearnflow.rng import Stream
-from unlearnflow.sampling import noise, trajectory
+from unlearnflow.sampling import ends
 
 
 def unlearn(
@@ -54,7 +54,11 @@ def unlearn(
 
     def drawn_by_base(name: str, conditions: Tensor, n: int) -> Examples:
         every = conditions.repeat_interleave(n, 0)
-        return _drawn(student, every, rng.child(name), sampling_steps, guidance, batch_size)
+        x = ends(
+            student, every, rng.child(name), steps=sampling_steps, guidance=guidance,
+            batch_size=batch_size,
+        )  # fmt: skip
+        return Examples(x, every)
 
     supply = cycle(
         drawn_by_base("replay", data.retain_conditions, images), batch_size, rng.child("retain")
@@ -86,18 +90,3 @@ def unlearn(
         return total
 
     return optimise(student, named.values(), objective, steps=steps, lr=lr)
-
-
-@torch.no_grad()
-def _drawn(
-    model: Denoiser, condition: Tensor, rng: Stream, steps: int, guidance: float, size: int
-) -> Examples:
-    """Return what the model draws for conditions (n, L), image i from `rng/noise/i`."""
-    parts = []
-    for first in range(0, len(condition), size):
-        part = condition[first : first + size]
-        start = noise(model, rng, range(first, first + len(part)))
-        path = trajectory(model, start, model.embed(part), steps=steps, guidance=guidance)
-        *_, (_, x) = path
-        parts.append(x)
-    return Examples(torch.cat(parts), condition)
