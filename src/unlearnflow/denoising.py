@@ -111,6 +111,17 @@ def losses(model: Denoiser, rows: Examples, drawn: Draw) -> Tensor:
     return (out - drawn.noise).square().flatten(1).mean(1)
 
 
+def level_weights(model: Denoiser, min_snr: float | None) -> Tensor:
+    """Return the weight of each noise level in training, float32 (T,), mean 1; see `train`."""
+    if min_snr is None:
+        return torch.ones_like(model.signal)
+    if not 0 < min_snr < math.inf:
+        raise ValueError(f"denoising: min_snr must be above 0, or null; got {min_snr}.")
+    snr = model.signal / (1 - model.signal)
+    weights = snr.clamp(max=min_snr) / snr
+    return weights / weights.mean()
+
+
 def cycle(rows: Examples, size: int, rng: Stream) -> Iterator[Examples]:
     """Yield batches of just `size` rows for ever; fewer rows than that come round again."""
     if len(rows) == 0:
@@ -177,19 +188,24 @@ def train(
     model: Denoiser, rows: Examples, rng: Stream, *,
     steps: int, batch_size: int = 64, lr: float = 1e-3, drop: float = 0.1,
     ema: float | None = 0.995, clip: float | None = 1.0,
-    schedule: Literal["none", "cosine"] = "none",
+    schedule: Literal["none", "cosine"] = "none", min_snr: float | None = None,
 ) -> Denoiser:  # fmt: skip
-    """Train a diffusion model on rows, in place: min E ||eps(x_t, t, c) - noise||^2 / CHW.
+    """Train a diffusion model on rows, in place: min E w(t) ||eps(x_t, t, c) - noise||^2 / CHW.
+
+        w(t) = min(SNR_t, min_snr) / SNR_t, divided by its mean over t; SNR_t = abar_t / (1 - abar_t)
 
     drop: share of conditions that become the null condition (for guidance). ema: see `optimise`.
-    The autoencoder stays frozen. Reference: Ho et al. 2020 (arXiv:2006.11239), L_simple;
-    Ho and Salimans 2022 (arXiv:2207.12598) for drop.
+    min_snr: above 0, 5 in the paper; null is w = 1. The autoencoder stays frozen.
+    Reference: Ho et al. 2020 (arXiv:2006.11239), L_simple; Ho and Salimans 2022
+    (arXiv:2207.12598) for drop; Hang et al. 2023 (arXiv:2303.09556) for min_snr. Departure: the
+    division, so that `clip` means the same for every min_snr.
     """
-    supply = cycle(rows, batch_size, rng)
+    supply, weights = cycle(rows, batch_size, rng), level_weights(model, min_snr)
 
     def objective(i: int) -> Tensor:
         batch = next(supply)
-        return losses(model, batch, draw(model, rng, i, len(batch), drop=drop)).mean()
+        drawn = draw(model, rng, i, len(batch), drop=drop)
+        return (weights[drawn.t] * losses(model, batch, drawn)).mean()
 
     tuned = model.part("all").values()
     return optimise(

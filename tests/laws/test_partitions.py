@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unlearnflow.partitions import at_random, by_class, by_subclass, confused
+from unlearnflow.partitions import at_random, by_class, by_subclass, confused, listed
 from unlearnflow.rng import stream
 
 LABELS = np.arange(500) % 5
@@ -18,6 +18,7 @@ REQUESTS = {
     "random": (at_random, {"share": 0.1}),
     "subclass": (by_subclass, {"groups": GROUPS, "subclass": 1}),
     "confused": (confused, {"first": 0, "second": 1, "share": 0.5}),
+    "listed": (listed, {"rows": np.flatnonzero(TRAINED)[[7, 3, 7]].tolist()}),
 }
 
 
@@ -49,6 +50,11 @@ def test_sizes_are_as_asked() -> None:
     assert len(draw("random").forget) == round(0.1 * TRAINED.sum())
 
 
+def test_a_list_is_forgotten_as_it_stands_each_row_once() -> None:
+    rows = np.flatnonzero(TRAINED)[[3, 7]]
+    np.testing.assert_array_equal(draw("listed").forget, rows)
+
+
 def test_subclass_keeps_the_coarse_class() -> None:
     found = draw("subclass")
     assert found.classes == ("low", "high")
@@ -75,6 +81,10 @@ def test_confusion_swaps_training_labels_alone() -> None:
         (by_subclass, {"groups": {"a": [0, 1]}, "subclass": 0}, "hold each label"),
         (by_subclass, {"groups": {"a": [0], "b": [1, 2, 3, 4]}, "subclass": 0}, "with others"),
         (confused, {"first": 1, "second": 1, "share": 0.5}, "two labels"),
+        (listed, {"rows": [int(np.flatnonzero(~TRAINED)[0])]}, "is no training row"),
+        (listed, {"rows": [500]}, "500 is no training row"),
+        (listed, {"rows": [-1]}, "-1 is no training row"),
+        (listed, {"rows": []}, "forget 0 and retain"),
     ],
 )
 def test_bad_requests_are_refused(module, settings, match) -> None:  # type: ignore[no-untyped-def]

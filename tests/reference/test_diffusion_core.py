@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unlearnflow import autoencoding, pipelines
 from unlearnflow.denoiser import Denoiser, changed
-from unlearnflow.denoising import Examples, cycle, draw, losses, optimise, train
+from unlearnflow.denoising import Examples, cycle, draw, level_weights, losses, optimise, train
 from unlearnflow.generators import ddpm, latent
 from unlearnflow.prompts import tokenizer
 from unlearnflow.rng import Stream
@@ -58,6 +58,32 @@ def state(model: Denoiser) -> dict[str, Tensor]:
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 5.0])
+def test_min_snr_weights_are_those_of_diffusers_over_their_mean(
+    model: Denoiser, gamma: float
+) -> None:
+    """The ratio of min(SNR, gamma) to SNR, SNR by diffusers' own function."""
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+    from diffusers.training_utils import compute_snr
+
+    snr = compute_snr(DDPMScheduler.from_config(model.noise), torch.arange(model.steps))
+    wanted = snr.clamp(max=gamma) / snr
+    found = level_weights(model, gamma)
+    torch.testing.assert_close(found, wanted / wanted.mean(), rtol=1e-4, atol=1e-6)
+    assert float(found.mean()) == pytest.approx(1)
+    assert float(found[0]) < 0.01 * float(found[-1])
+    assert torch.equal(level_weights(model, None), torch.ones(model.steps))
+    with pytest.raises(ValueError, match="min_snr must be above 0"):
+        level_weights(model, 0.0)
+
+
+def test_training_weighs_the_noise_levels(model: Denoiser) -> None:
+    plain, weighed = model.copy(), model.copy()
+    train(plain, rows(model), Stream(0), steps=2, batch_size=4)
+    train(weighed, rows(model), Stream(0), steps=2, batch_size=4, min_snr=5.0)
+    assert not same(state(plain), state(weighed))
 
 
 class TestDenoiser:
