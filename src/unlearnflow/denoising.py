@@ -192,7 +192,8 @@ def train(
 ) -> Denoiser:  # fmt: skip
     """Train a diffusion model on rows, in place: min E w(t) ||eps(x_t, t, c) - noise||^2 / CHW.
 
-        w(t) = min(SNR_t, min_snr) / SNR_t, divided by its mean over t; SNR_t = abar_t / (1 - abar_t)
+        w(t) = min(SNR_t, min_snr) / SNR_t, divided by its mean over t
+        SNR_t = abar_t / (1 - abar_t)
 
     drop: share of conditions that become the null condition (for guidance). ema: see `optimise`.
     min_snr: above 0, 5 in the paper; null is w = 1. The autoencoder stays frozen.

@@ -32,6 +32,12 @@ def test_pictures_follow_from_the_settings() -> None:
     other = shapes.load(per_class=2, seed=1)[0]
     assert (first != other).any((1, 2, 3)).all()
     assert len(np.unique(first.reshape(80, -1), axis=0)) == 80
+    chosen = shapes.load(per_class=2, shapes=["heart", "ring"])
+    assert chosen[2][:5] == ("red heart", "green heart", "blue heart", "yellow heart", "red ring")
+    assert len(chosen[0]) == 16
+    for wrong in (["hart"], [], ["ring", "ring"]):
+        with pytest.raises(ValueError, match="allowed, each once: circle, ring"):
+            shapes.load(per_class=2, shapes=wrong)
     for bad in ({"per_class": 0}, {"noise": -1.0}, {"noise": 65.0}):
         with pytest.raises(ValueError, match="per_class must be at least 1"):
             shapes.load(**bad)  # type: ignore[arg-type]

@@ -82,6 +82,7 @@ def test_distances_compare_with_the_original_of_the_same_seeds() -> None:
     ("change", "stages"),
     [
         (lambda d: d["sampling"].update(steps=3), {"draw"}),
+        (lambda d: d["bases"]["small"].update(sampling={"steps": 3}), {"draw"}),
         (lambda d: d["partitions"]["class_3"].update(anchor="8"), {"erase"}),
         (lambda d: d["bases"]["small"]["training"].update(steps=3), {"generator"}),
     ],
@@ -105,6 +106,10 @@ def test_a_changed_setting_changes_its_stage_alone(change: Any, stages: set[str]
         (lambda d: d["partitions"]["class_3"].update(dataset="mnist"), "'mnist', allowed: digits"),
         (lambda d: d["metrics"]["integrity"].update(partitions=["class_3"]), "'partitions'"),
         (lambda d: d["sampling"].update(guidence=1.0), "unknown setting 'guidence'.*guidance"),
+        (
+            lambda d: d["bases"]["small"].update(sampling={"step": 3}),
+            "bases.small.sampling.*unknown setting 'step'",
+        ),
         (lambda d: d["bases"]["small"].update(autoencoder={"step": 1}), "unknown setting 'step'"),
         (lambda d: d["evidence"].update(spoken={}), "'spoken', allowed: "),
     ],

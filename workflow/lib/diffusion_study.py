@@ -43,7 +43,6 @@ class Diffusion:
     evidence: dict[str, Entry] = field(default_factory=dict)
     metrics: dict[str, Entry] = field(default_factory=dict)
     pictures: dict[str, Entry] = field(default_factory=dict)
-    sampling: dict[str, Any] = field(default_factory=dict)
     settings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
 
@@ -86,7 +85,10 @@ def read(
     for name, item in clips.items():
         _one_of(f"diffusion.clips.{name}", name, datasets)
         checked(f"{item.where}.training", item.extra.get("training"), "domain_clip.py", "train")
-    reserved = ("dataset", "training", "autoencoder", "template", "prompts", "raw")
+    reserved = ("dataset", "training", "autoencoder", "template", "prompts", "raw", "sampling")
+    drawing = given.get("sampling") or {}
+    if drawing:
+        checked("diffusion.sampling", drawing, "sampling.py", "sample")
     bases, full = {}, {}
     for name, item in section("bases", "generator", *reserved).items():
         dataset = _one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
@@ -94,8 +96,10 @@ def read(
         if "autoencoder" in item.extra:
             settings = item.extra["autoencoder"]
             checked(f"{item.where}.autoencoder", settings, "autoencoding.py", "train")
+        own_drawing = {**drawing, **(item.extra.get("sampling") or {})}
+        checked(f"{item.where}.sampling", own_drawing, "sampling.py", "sample")
         full[name] = f"{dataset}-{name}"
-        bases[full[name]] = item
+        bases[full[name]] = replace(item, extra={**item.extra, "sampling": own_drawing})
     partitions = section("partitions", "partition", "dataset", "anchor")
     for item in partitions.values():
         _one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
@@ -126,10 +130,9 @@ def read(
                         f"{item.where}: looks through the {kind} of {base.extra['dataset']!r}, of "
                         f"which there is none; add it under diffusion.{kind}s."
                     )
-    drawing = checked("diffusion.sampling", given.get("sampling"), "sampling.py", "sample")
     return Diffusion(
         list(own["training"]), list(own["unlearning"]), judges, clips, bases, partitions, methods,
-        evidence, metrics, pictures, drawing, settings,
+        evidence, metrics, pictures, settings,
     )  # fmt: skip
 
 
@@ -390,7 +393,9 @@ def recipes(
                     files += [i.file for i in held.values()]
             names = {"base": base, "evidence": kind}
             drawing = (
-                {"sampling": part.sampling} if "sampling" in found.signature.positional else {}
+                {"sampling": item.extra["sampling"]}
+                if "sampling" in found.signature.positional
+                else {}
             )
             yield grammar["draw"].format(**names), of("draw", found, files, **drawing)
     for base, partition in groups(study):

@@ -24,47 +24,50 @@ _FINE = 4
 
 
 def load(
-    *, per_class: int = 50, seed: int = 0, noise: float = 6.0
+    *, per_class: int = 50, seed: int = 0, noise: float = 6.0, shapes: list[str] | None = None
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], None]:
-    """Return images uint8 (40 per_class, 3, 16, 16), labels int64, class names, no official test.
+    """Return images uint8 (K per_class, 3, 16, 16), labels int64, class names, no official test.
 
-    label = 4 shape + colour, with shape and colour in the order of SHAPES and COLOURS; the class
-    names are "red circle", "green circle", ..., from which `canvas.grid` reads the two domains and
-    a caption follows ("a red circle"). Row i has label i mod 40, so any first part of the
-    rows has equal classes. A shape has a radius of 4.5 to 6.5 pixels, its centre within 1.5
-    pixels of the image's, a rotation within 12 degrees, and a brightness of 0.85 to 1.1 of its
-    colour, on grey of 10 to 50.
+    K = 4 len(shapes), 40 by default. label = 4 shape + colour, with shape and colour in the order
+    of `shapes` and COLOURS; the class names are "red circle", "green circle", ..., from which
+    `canvas.grid` reads the two domains and a caption follows ("a red circle"). Row i has label
+    i mod K, so any first part of the rows has equal classes. A shape has a radius of 4.5 to 6.5
+    pixels, its centre within 1.5 pixels of the image's, a rotation within 12 degrees, and a
+    brightness of 0.85 to 1.1 of its colour, on grey of 10 to 50.
 
-    per_class: pictures of each of the 40 classes, at least 1. seed: of the poses and the noise
+    per_class: pictures of each of the K classes, at least 1. seed: of the poses and the noise
     (stream `shapes`). noise: standard deviation of Gaussian noise in grey levels, in 0..64.
-    ValueError for a setting out of range.
+    shapes: which of SHAPES, each once; null for all ten. ValueError for a setting out of range.
     """
+    drawn = SHAPES if shapes is None else tuple(shapes)
+    unknown = [name for name in drawn if name not in SHAPES]
+    if unknown or not drawn or len(set(drawn)) < len(drawn):
+        raise ValueError(
+            f"shapes: got shapes {list(drawn)}; allowed, each once: {', '.join(SHAPES)}."
+        )
     if per_class < 1 or not 0 <= noise <= 64:
         raise ValueError(
             f"shapes: per_class must be at least 1 and noise in 0..64, got per_class {per_class} "
             f"and noise {noise}."
         )
-    labels = np.arange(per_class * len(SHAPES) * len(COLOURS)) % (len(SHAPES) * len(COLOURS))
+    classes = tuple(f"{colour} {name}" for name in drawn for colour in COLOURS)
+    labels = np.arange(per_class * len(classes)) % len(classes)
     n = len(labels)
     draw = stream(seed, "shapes").numpy()
     radius, angle = draw.uniform(4.5, 6.5, n), np.deg2rad(draw.uniform(-12, 12, n))
     shift = draw.uniform(-1.5, 1.5, (n, 2))
     grey, light = draw.uniform(10, 50, n), draw.uniform(0.85, 1.1, n)
     covered = np.empty((n, SIDE, SIDE))
-    for k in range(len(SHAPES)):
+    for k, name in enumerate(drawn):
         of_shape = np.flatnonzero(labels // len(COLOURS) == k)
         for rows in np.array_split(of_shape, -(-len(of_shape) // 500)):
-            covered[rows] = _covered(_INSIDE[SHAPES[k]], radius[rows], angle[rows], shift[rows])
+            covered[rows] = _covered(_INSIDE[name], radius[rows], angle[rows], shift[rows])
     colour = _RGB[labels % len(COLOURS)] * light[:, None]
     ground = grey[:, None, None, None]
     images = ground + covered[:, None] * (colour[:, :, None, None] - ground)
     images += noise * draw.standard_normal(images.shape)
     pixels = np.clip(np.round(images), 0, 255).astype(np.uint8)
-    return pixels, labels.astype(np.int64), tuple(_name(k) for k in range(40)), None
-
-
-def _name(label: int) -> str:
-    return f"{COLOURS[label % len(COLOURS)]} {SHAPES[label // len(COLOURS)]}"
+    return pixels, labels.astype(np.int64), classes, None
 
 
 def _covered(
