@@ -103,7 +103,10 @@ def test_a_changed_setting_changes_its_stage_alone(change: Any, stages: set[str]
         (lambda d: d["methods"].update(esd={"stepz": 1}), "unknown setting 'stepz'.*steps"),
         (lambda d: d["methods"].pop("original"), "compares with 'original'"),
         (lambda d: d.pop("judges"), "of which there is none; add it under diffusion.judges"),
-        (lambda d: d["partitions"]["class_3"].update(dataset="mnist"), "'mnist', allowed: digits"),
+        (
+            lambda d: d["partitions"]["class_3"].update(dataset="mnist"),
+            "'mnist' is not in this study; allowed: digits",
+        ),
         (lambda d: d["metrics"]["integrity"].update(partitions=["class_3"]), "'partitions'"),
         (lambda d: d["sampling"].update(guidence=1.0), "unknown setting 'guidence'.*guidance"),
         (
@@ -111,7 +114,7 @@ def test_a_changed_setting_changes_its_stage_alone(change: Any, stages: set[str]
             "bases.small.sampling.*unknown setting 'step'",
         ),
         (lambda d: d["bases"]["small"].update(autoencoder={"step": 1}), "unknown setting 'step'"),
-        (lambda d: d["evidence"].update(spoken={}), "'spoken', allowed: "),
+        (lambda d: d["evidence"].update(spoken={}), "'spoken' is not in this study; allowed: "),
     ],
 )
 def test_mistakes_are_found_before_any_job(change: Any, message: str) -> None:

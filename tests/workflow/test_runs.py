@@ -80,6 +80,47 @@ def test_verify_tells_equivalent_from_different(copy: Path) -> None:
     assert 0.49 < row["largest"] < 0.51
 
 
+def test_both_sides_are_told_apart_and_the_page_escapes(
+    copy: Path, finished: Path, edit: Edit
+) -> None:
+    """A run recorded on a GPU by another torch; a study whose question is hostile."""
+    edit(copy / "workflow/config/digits.yaml", "question: ", "question: <script>x</script> ")
+    record = json.loads((copy / (MODEL + ".json")).read_text())
+    locked = record["libraries"]["torch"]
+    record["libraries"]["torch"], record["device"] = "2.11.0", "cuda"
+    io.write_json(copy / (MODEL + ".json"), record)
+    told = snakemake(
+        copy, "verify", "--config", f"against={finished}", "verify=data/unlearned/*/finetune/*"
+    ).text
+    assert "device: recorded cuda, rerun cpu" in told
+    assert f"torch: recorded 2.11.0, rerun {locked}" in told
+    page = (copy / "reports/digits/verify.html").read_text()
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert f"<td>torch</td><td>2.11.0</td><td>{locked}</td>" in page
+    assert MODEL in page
+    found = io.read_json(copy / "reports/digits/verify.json")
+    assert found["recorded"]["device"] == ["cuda"]
+    assert found["rerun"]["device"] == ["cpu"]
+
+
+def test_an_operation_without_a_deterministic_implementation_names_its_method(
+    copy: Path, edit: Edit
+) -> None:
+    method = copy / "src/unlearnflow/methods/classifier/finetune.py"
+    text = method.read_text()
+    at = text.index("    return ")
+    method.write_text(
+        text[:at] + "    import torch\n\n    spot = torch.zeros(3)\n"
+        "    spot.put_(torch.tensor([0, 0]), torch.ones(2))\n" + text[at:]
+    )
+    told = snakemake(copy, check=False)
+    assert told.status != 0
+    assert "put_ does not have a deterministic implementation" in told.text
+    assert "methods/classifier/finetune.py" in told.text
+    assert "finetune/u0.safetensors" in told.text
+
+
 def test_a_pattern_that_matches_nothing_is_an_error(copy: Path) -> None:
     told = snakemake(copy, "verify", "--config", "verify=*/scrab/*", check=False)
     assert told.status != 0

@@ -17,15 +17,13 @@ import diffusion_paths as where
 import paths
 import signatures
 from graph import Artifact, split_reference
-from signatures import StudyError, nearest
+from signatures import StudyError, one_of
 
 if TYPE_CHECKING:
     from study import Entry, Study
 
 HANDED = ("model", "data", "conditions", "judge", "clip", "real", "prompts", "sampling", "rng")
 """Positional names of evidence, metrics and pictures that are no evidence of a cell."""
-RULES = ("judge", "clip", "real", "autoencoder", "generator", "erase", "draw", "gauge")
-"""Rules whose artifacts `verify` compares."""
 LIBRARY = "src/unlearnflow"
 
 
@@ -79,11 +77,11 @@ def read(
 
     judges = section("judges", "model", "training")
     for name, item in judges.items():
-        _one_of(f"diffusion.judges.{name}", name, datasets)
+        one_of(f"diffusion.judges.{name}", name, datasets)
         checked(f"{item.where}.training", item.extra.get("training"), "training.py", "fit")
     clips = section("clips", "clip", "template", "prompts", "training")
     for name, item in clips.items():
-        _one_of(f"diffusion.clips.{name}", name, datasets)
+        one_of(f"diffusion.clips.{name}", name, datasets)
         checked(f"{item.where}.training", item.extra.get("training"), "domain_clip.py", "train")
     reserved = ("dataset", "training", "autoencoder", "template", "prompts", "raw", "sampling")
     drawing = given.get("sampling") or {}
@@ -91,7 +89,7 @@ def read(
         checked("diffusion.sampling", drawing, "sampling.py", "sample")
     bases, full = {}, {}
     for name, item in section("bases", "generator", *reserved).items():
-        dataset = _one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
+        dataset = one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
         checked(f"{item.where}.training", item.extra.get("training"), "denoising.py", "train")
         if "autoencoder" in item.extra:
             settings = item.extra["autoencoder"]
@@ -102,12 +100,12 @@ def read(
         bases[full[name]] = replace(item, extra={**item.extra, "sampling": own_drawing})
     partitions = section("partitions", "partition", "dataset", "anchor")
     for item in partitions.values():
-        _one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
+        one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
     methods = section("methods", "diffusion method", "partitions", "per_partition")
     settings = {}
     for name, item in methods.items():
         for partition in item.extra.get("partitions") or partitions:
-            _one_of(f"{item.where}.partitions", partition, partitions)
+            one_of(f"{item.where}.partitions", partition, partitions)
             override = (item.extra.get("per_partition") or {}).get(partition) or {}
             at = item.where + (f".per_partition.{partition}" if override else "")
             merged = {**item.settings, **override}
@@ -116,8 +114,8 @@ def read(
     metrics = section("metrics", "diffusion metric")
     pictures = section("pictures", "picture", "base", "partition")
     for name, item in pictures.items():
-        _one_of(f"{item.where}.partition", item.extra.get("partition"), partitions)
-        short = _one_of(f"{item.where}.base", item.extra.get("base"), full)
+        one_of(f"{item.where}.partition", item.extra.get("partition"), partitions)
+        short = one_of(f"{item.where}.base", item.extra.get("base"), full)
         pictures[name] = replace(item, extra={**item.extra, "base": full[short]})
     asked = [(m.where, p) for m in (*metrics.values(), *pictures.values())
              for p in m.signature.positional]  # fmt: skip
@@ -161,17 +159,8 @@ def _evidence(
     for at, position in asked:
         need(at, position)
     for name in given:
-        _one_of(f"diffusion.evidence.{name}", name, found)
+        one_of(f"diffusion.evidence.{name}", name, found)
     return found
-
-
-def _one_of(at: str, name: Any, names: Any) -> str:
-    if name not in names:
-        raise StudyError(
-            f"{at}: got {name!r}, allowed: {', '.join(names) or 'none'}."
-            f"{nearest(str(name), list(names))}"
-        )
-    return str(name)
 
 
 # ---------------------------------------------------------------------- the graph

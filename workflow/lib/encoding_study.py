@@ -16,14 +16,12 @@ import encoding_paths
 import paths
 import signatures
 from graph import Artifact
-from signatures import StudyError, nearest
+from signatures import one_of
 
 if TYPE_CHECKING:
     from study import Entry, Study
 
 FILE = "src/unlearnflow/split_autoencoder.py"
-RULES = ("encode", "rebuild", "certify")
-"""Rules whose artifacts `verify` compares."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +48,7 @@ def read(given: dict[str, Any] | None, datasets: dict[str, Entry], root: Path) -
     signature = signatures.read(root / FILE, "train", root)
     found = {}
     for dataset, shared in given["settings"].items():
-        if dataset not in datasets:
-            raise StudyError(
-                f"encodings.settings: {dataset!r} is not in this study; allowed: "
-                f"{', '.join(datasets)}.{nearest(str(dataset), list(datasets))}"
-            )
+        one_of("encodings.settings", dataset, datasets)
         for name, own in given["methods"].items():
             settings = {**(shared or {}), **(own or {})}
             where = f"encodings.methods.{name} on {dataset}"

@@ -19,7 +19,7 @@ import paths
 import places
 import signatures
 from graph import Artifact
-from signatures import StudyError, nearest
+from signatures import StudyError, one_of
 
 if TYPE_CHECKING:
     from study import Entry, Study
@@ -63,7 +63,7 @@ def read(
                 f"{where}: exact methods train by settings of their own; put them into "
                 "exact.methods, or under `pretrain:` when they are for a frozen model."
             )
-        dataset = _one_of(f"{where}.dataset", extra.get("dataset"), datasets)
+        dataset = one_of(f"{where}.dataset", extra.get("dataset"), datasets)
         if "pretrain" in extra:
             fit = signatures.read(root / "src/unlearnflow/training.py", "fit", root)
             signatures.check(f"{where}.pretrain", extra["pretrain"] or {}, fit, "training.fit")
@@ -80,11 +80,11 @@ def read(
                 )
             settings |= {"plugin": "sisa", "shards": 1, "slices": 1}
         extra["bases"] = [
-            short[_one_of(f"{where}.bases", b, short)] for b in extra.get("bases") or short
+            short[one_of(f"{where}.bases", b, short)] for b in extra.get("bases") or short
         ]
         orders = given.get("requests") or {}
         extra["requests"] = [
-            _one_of(f"{where}.requests", r, orders) for r in extra.get("requests") or orders
+            one_of(f"{where}.requests", r, orders) for r in extra.get("requests") or orders
         ]
         methods[name] = replace(entry(where, name, "exact method", settings, root), extra=extra)
         for base in extra["bases"]:
@@ -107,7 +107,7 @@ def read(
                 f"{where}: is SISA with places by hash, so that the plan can name its jobs; "
                 f"plugin, {', '.join(_PLANNED)} are not for it. Use exact.methods for these."
             )
-        base = short[_one_of(f"{where}.base", extra.get("base"), short)]
+        base = short[one_of(f"{where}.base", extra.get("base"), short)]
         deleted = extra.get("deleted") or []
         if not isinstance(deleted, list) or any(type(row) is not int for row in deleted):
             raise StudyError(f"{where}.deleted: got {deleted!r}, allowed is a list of row numbers.")
@@ -125,15 +125,6 @@ def _apart(where: str, given: Any, *reserved: str) -> tuple[dict[str, Any], dict
     items = (given or {}).items()
     settings = {k: v for k, v in items if k not in reserved}
     return settings, {k: v for k, v in items if k in reserved}
-
-
-def _one_of(where: str, name: Any, names: dict[str, Any]) -> str:
-    if name not in names:
-        raise StudyError(
-            f"{where}: {name!r} is not in this study; allowed: {', '.join(names)}."
-            f"{nearest(str(name), list(names))}"
-        )
-    return str(name)
 
 
 def _numbers(where: str, file: Path) -> list[int]:
@@ -281,7 +272,3 @@ def recipes(
                     names = {"base": base, "sliced": name, "s": s, "j": j, "r": r}
                     text = cook("slice", "slice", name, files, **content, deleted=missed)
                     yield grammar["slice"].format(**names), text
-
-
-RULES = ("request", "encoder", "train", "stream", "slice", "aggregate")
-"""Rules whose artifacts `verify` compares."""

@@ -175,5 +175,3 @@ def recipes(study: Study, cook: Callable[..., str]) -> Iterator[tuple[str, str]]
 
 BASES = ("published", "frozen", "base_frozen", "base_frozen_relabelled")
 """Rules whose artifacts lie below data/base, beside those of all studies."""
-RULES = (*BASES, "shadow_base_frozen")
-"""Rules whose artifacts `verify` compares, beside those of `exact_study`."""

@@ -23,6 +23,10 @@ SHADOWS = "shadows"
 """Positional name of a metric for the logits of many models at once."""
 
 
+TIMINGS = "data/timing/"
+"""Run times: no part of any identity, as current as what they were taken of."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A file that a rule makes. inputs: role -> path, `recipe` among them."""
@@ -241,19 +245,11 @@ def _measured_shadows(study: Study) -> Iterator[Artifact]:
 def _reported(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
     names = {"study": study.name}
     measurements = paths.MEASUREMENTS.format(**names)
-    rules = (
-        "measure",
-        "measure_shadows",
-        "operations",
-        "timing",
-        "stream",
-        "timing_stream",
-        "aggregate",
-        "certify",
-        "gauge",
-        "timing_erase",
-    )
-    sources = {f"{a.rule}_{i}": a.path for i, a in enumerate(found.values()) if a.rule in rules}
+    counted = (
+        a for a in found.values()
+        if a.path.startswith(("data/measured/", TIMINGS)) or a.rule == "stream"
+    )  # fmt: skip
+    sources = {f"{a.rule}_{i}": a.path for i, a in enumerate(counted)}
     recipe = paths.RECIPE
     for path in (measurements, paths.SUMMARY.format(**names)):
         yield Artifact(path, "collect", {"recipe": recipe["collect"].format(**names), **sources})

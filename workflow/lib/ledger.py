@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import paths
-from graph import Artifact
+from graph import TIMINGS, Artifact
 
 LONG_AGO = 1_000_000_000_000_000_000
 """Modification time, in ns, that stale artifacts are given: 2001, older than any recipe."""
-UNRECORDED = ("timing", "timing_stream", "timing_erase", "audited")
-"""Rules whose files are no artifacts: run times have no part in any identity, an audit's report
-is made by the audit itself. They are as current as what they are made from."""
+
+
+def recorded(artifact: Artifact) -> bool:
+    """Whether it has a record. An audit's report has none: it is made by the audit itself."""
+    return not artifact.path.startswith(TIMINGS) and artifact.rule != "audited"
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
@@ -68,7 +70,7 @@ class Ledger:
             size = path.stat().st_size
         except OSError:
             return "missing"
-        if artifact.rule in UNRECORDED:
+        if not recorded(artifact):
             (source,) = artifact.inputs.values()
             return self.reasons.get(source, "")
         record = read_record(self.folder / paths.record(artifact.path))
@@ -78,9 +80,9 @@ class Ledger:
         if record["bytes"] != size:
             return f"has {size} bytes, its record says {record['bytes']}: truncated or foreign"
         for path_in in artifact.inputs.values():
-            if path_in in self.reasons and self.graph[path_in].rule not in UNRECORDED:
+            if path_in in self.reasons and recorded(self.graph[path_in]):
                 return f"made from {path_in}, which is stale"
-            if path_in in self.graph and self.graph[path_in].rule in UNRECORDED:
+            if path_in in self.graph and not recorded(self.graph[path_in]):
                 continue
             if path_in not in record["inputs"]:
                 return f"made without {path_in}"
@@ -149,7 +151,7 @@ class Ledger:
             if artifact.rule == "audited":
                 continue
             reason = self.reasons.get(artifact.path, "")
-            if not reason and artifact.rule not in UNRECORDED:
+            if not reason and recorded(artifact):
                 record = self.records[artifact.path]
                 if record is not None and sha256(self.folder / artifact.path) != record["sha256"]:
                     reason = "its bytes are not those of its record: damaged or edited"

@@ -56,6 +56,11 @@ def made_by(study: Study, *rules: str) -> list[str]:
     return [a.path for a in study.graph.values() if a.rule in rules]
 
 
+def below(study: Study, *folders: str) -> list[str]:
+    """Return the paths of artifacts in folders such as data/base, in the graph's order."""
+    return [p for p in study.graph if p.startswith(tuple(f"{folder}/" for folder in folders))]
+
+
 def describe(study: Study, ledger: Ledger, folder: Path) -> str:
     """Return the study as text: a table of cells, the jobs that would run, the expected time.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,17 @@ def nearest(name: str, allowed: list[str]) -> str:
     """Return ' Did you mean ...?' or an empty text."""
     close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def one_of(where: str, name: Any, names: Iterable[str]) -> str:
+    """Return a name that the study must have; StudyError with those that it has."""
+    known = list(names)
+    if name not in known:
+        raise StudyError(
+            f"{where}: {name!r} is not in this study; allowed: {', '.join(known) or 'none'}."
+            f"{nearest(str(name), known)}"
+        )
+    return str(name)
 
 
 def read(path: Path, function: str, root: Path) -> Signature:

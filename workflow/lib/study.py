@@ -20,7 +20,7 @@ import graph
 import paths
 import signatures
 from graph import HANDED, Artifact, asks_for_shadows, split_reference
-from signatures import Signature, StudyError, nearest
+from signatures import Signature, StudyError, nearest, one_of
 
 FOLDERS = {
     "dataset": ("src/unlearnflow/datasets", "load"),
@@ -159,18 +159,11 @@ class Study:
 
     # ------------------------------------------------------------------ checks
 
-    def _known(self, where: str, name: str, names: dict[str, Entry]) -> None:
-        if name not in names:
-            raise StudyError(
-                f"{where}: {name!r} is not in this study; allowed: {', '.join(names)}."
-                f"{nearest(str(name), list(names))}"
-            )
-
     def _check_names(self) -> None:
         for model in self.models.values():
             if "dataset" not in model.extra:
                 raise StudyError(f"{model.where}: needs `dataset:`, one of the study's datasets.")
-            self._known(f"{model.where}.dataset", model.extra["dataset"], self.datasets)
+            one_of(f"{model.where}.dataset", model.extra["dataset"], self.datasets)
             signatures.check(
                 f"{model.where}.training",
                 model.extra.get("training") or {},
@@ -182,7 +175,7 @@ class Study:
         for holder in [*self.methods.values(), *self.metrics.values()]:
             for key in ("partitions", "per_partition"):
                 for name in holder.extra.get(key) or ():
-                    self._known(f"{holder.where}.{key}", name, self.partitions)
+                    one_of(f"{holder.where}.{key}", name, self.partitions)
         for dataset in self.datasets.values():
             shares = [dataset.extra.get(k, 0.0) for k in ("validation", "test", "judge")]
             if any(not isinstance(x, int | float) or not 0 <= x < 1 for x in shares):
@@ -207,9 +200,9 @@ class Study:
         """What a base lists is there and can run on it; what is compared with runs on it too."""
         for base, model in self.bases.items():
             for name in model.extra.get("partitions") or ():
-                self._known(f"{model.where}.partitions", name, self.partitions)
+                one_of(f"{model.where}.partitions", name, self.partitions)
             for name in model.extra.get("methods") or ():
-                self._known(f"{model.where}.methods", name, self.methods)
+                one_of(f"{model.where}.methods", name, self.methods)
                 needed = self.methods[name].signature.constants.get("MODEL")
                 if needed not in (None, model.plugin):
                     raise StudyError(
@@ -255,7 +248,7 @@ class Study:
             ("methods", methods, self.methods),
         ):
             for name in chosen:
-                self._known(f"classifier.operations.{kind}", name, there)
+                one_of(f"classifier.operations.{kind}", name, there)
         return {(method, partition) for method in methods for partition in given["partitions"]}
 
     def _check_sequences(self) -> None:
@@ -313,7 +306,7 @@ class Study:
                         where, evidence, "evidence", given.get(evidence), self.root
                     )
         for name in given:
-            self._known(f"classifier.evidence.{name}", name, found)
+            one_of(f"classifier.evidence.{name}", name, found)
         return found
 
     def _shadows(self, given: dict[str, Any] | None) -> dict[str, Any]:
@@ -327,7 +320,7 @@ class Study:
         if not given:
             return {}
         for name in given["partitions"]:
-            self._known("classifier.shadows.partitions", name, self.partitions)
+            one_of("classifier.shadows.partitions", name, self.partitions)
             if self.relabels(name) or self.after(name):
                 raise StudyError(
                     f"classifier.shadows.partitions: {name!r} has base models of its own; allowed "
@@ -340,7 +333,7 @@ class Study:
                     f"methods; add `{name}: {{}}` to classifier.methods."
                 )
         for name in given["methods"]:
-            self._known("classifier.shadows.methods", name, self.methods)
+            one_of("classifier.shadows.methods", name, self.methods)
         methods = list(dict.fromkeys(["original", "retrain", *given["methods"]]))
         return {"per_job": given["models"], **given, "methods": methods}
 

@@ -8,47 +8,25 @@ rule figures:
 
 
 # One target for each folder of data/, for dvc.yaml.
-for _folder, _rules in {
-    "data_images": ["images"],
-    "data_partition": ["partition", "request"],
-    "data_base": [
-        "base",
-        "base_relabelled",
-        *frozen_study.BASES,
-        "encoder",
-        "train",
-        "slice",
-        "encode",
-        "judge",
-        "clip",
-        "autoencoder",
-        "generator",
-    ],
-    "data_unlearned": [
-        "unlearn",
-        "timing",
-        "stream",
-        "timing_stream",
-        "erase",
-        "timing_erase",
-    ],
-    "data_shadowed": ["shadow_base", "shadow_base_frozen", "shadow"],
-    "data_evidence": ["evidence", "rebuild", "real", "draw"],
-    "data_measured": [
-        "measure",
-        "measure_shadows",
-        "operations",
-        "aggregate",
-        "certify",
-        "gauge",
-    ],
-}.items():
+for _folder in (
+    "images",
+    "partition",
+    "base",
+    "unlearned",
+    "shadowed",
+    "evidence",
+    "measured",
+):
 
     rule:
         name:
-            _folder
+            f"data_{_folder}"
         input:
-            overview.made_by(STUDY, *_rules),
+            overview.below(
+                STUDY,
+                f"data/{_folder}",
+                *(["data/timing"] if _folder == "unlearned" else []),
+            ),
         localrule: True
 
 

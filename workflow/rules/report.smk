@@ -1,15 +1,7 @@
 rule collect:
     input:
         recipe=paths.RECIPE["collect"].format(study=STUDY.name),
-        measured=overview.made_by(
-            STUDY,
-            "measure",
-            "measure_shadows",
-            "operations",
-            "aggregate",
-            "certify",
-            "gauge",
-        ),
+        measured=overview.below(STUDY, "data/measured"),
         timing=overview.made_by(STUDY, "timing", "timing_erase"),
         streamed=overview.made_by(STUDY, "stream"),
         stream_timing=overview.made_by(STUDY, "timing_stream"),

@@ -13,19 +13,11 @@ import tempfile
 from pathlib import Path
 
 import compare
-import diffusion_study
-import encoding_study
-import exact_study
-import frozen_study
 import ledger
 import recipes
+import verdicts
+from graph import TIMINGS
 from study import Study
-
-COMPARED = (
-    "images", "partition", "base", "base_relabelled", "unlearn", "shadow_base", "shadow",
-    "evidence", "measure", "measure_shadows", "operations", *exact_study.RULES,
-    *frozen_study.RULES, *encoding_study.RULES, *diffusion_study.RULES,
-)  # fmt: skip
 
 
 def upstream(study: Study, chosen: set[str]) -> set[str]:
@@ -66,8 +58,8 @@ tolerance = float((config.get("tolerance") or {}).get("absolute", 1e-5))
 pattern = config.get("verify", "*")
 chosen = {
     path
-    for path, artifact in study.graph.items()
-    if artifact.rule in COMPARED and fnmatch.fnmatch(path, pattern)
+    for path in study.graph
+    if path.startswith("data/") and not path.startswith(TIMINGS) and fnmatch.fnmatch(path, pattern)
 }
 if not chosen:
     sys.exit(f"verify: no artifact of {study.name} matches {pattern!r}; see `snakemake -n`.")
@@ -77,19 +69,20 @@ if absent:
         f"verify: {len(absent)} of {len(chosen)} artifacts are not here, the first is {absent[0]}. "
         "Run snakemake or dvc pull first."
     )
-if "against" in config:
-    rows = compare.compare(sorted(chosen), Path.cwd(), Path(config["against"]), tolerance)
-else:
-    with tempfile.TemporaryDirectory(dir=".snakemake", prefix="verify-") as folder:
-        scratch = Path(folder).resolve()
-        rerun(study, chosen, scratch, snakemake.threads)
-        rows = compare.compare(sorted(chosen), Path.cwd(), scratch, tolerance)
-counts = {v: sum(r["verdict"] == v for r in rows) for v in compare.VERDICTS}
-report = {"study": study.name, "pattern": pattern, "tolerance": tolerance, "counts": counts}
-report["artifacts"] = [r for r in rows if r["verdict"] != "identical"]
-recipes.write_if_changed(Path(f"reports/{study.name}/verify.json"), recipes.text(report))
+with tempfile.TemporaryDirectory(dir=".snakemake", prefix="verify-") as folder:
+    there = Path(config.get("against", folder)).resolve()
+    if "against" not in config:
+        rerun(study, chosen, there, snakemake.threads)
+    rows = compare.compare(sorted(chosen), Path.cwd(), there, tolerance)
+    report = verdicts.report(study.name, pattern, tolerance, rows, there)
+written = Path(f"reports/{study.name}")
+recipes.write_if_changed(written / "verify.json", recipes.text(report))
+recipes.write_if_changed(written / "verify.html", verdicts.page(report, study.config))
+counts = report["counts"]
 told = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
 print(f"verify {study.name}: {len(rows)} artifacts compared: {told}.")
+for line in verdicts.differing(report):
+    print(line)
 if report["artifacts"]:
     print(ledger.table(report["artifacts"]))
 if counts["different"] or counts["missing"]:
