@@ -12,7 +12,7 @@ from unlearnflow.rng import Stream
 
 def gather(
     model: Denoiser, data: GenerationData, unseen: Examples, rng: Stream,
-    *, timesteps: tuple[int, ...] = (10, 50, 100, 300, 500), noises: int = 4, rows: int = 64,
+    *, timesteps: tuple[int, ...] = (10, 50, 100, 200, 300), noises: int = 4, rows: int = 128,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return forget float64 (n, b) and unseen float64 (m, b): losses of rows at each noise level.
 

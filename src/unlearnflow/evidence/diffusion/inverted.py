@@ -19,7 +19,7 @@ def gather(
     model: Denoiser, data: GenerationData, conditions: Conditions, sampling: dict[str, Any],
     judge: nn.Module, rng: Stream,
     *, budgets: tuple[int, ...] = (0, 10, 25, 50), images: int = 16, lr: float = 5e-2,
-    batch_size: int = 16, per_condition: int = 16,
+    batch_size: int = 8, per_condition: int = 16,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return the judge's verdicts after each budget of steps; see `reviving.arrays`.
 
