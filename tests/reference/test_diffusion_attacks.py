@@ -59,13 +59,13 @@ class Template(nn.Module):
     def __init__(self, side: int = 8) -> None:
         super().__init__()
         flat = (patterns(side) * 2 - 1).flatten(1)
-        self.register_buffer("masks", torch.cat([flat, torch.zeros_like(flat[:1])]))
+        masks = torch.cat([flat, torch.zeros_like(flat[:1])])
+        self.masks = nn.Parameter(masks, requires_grad=False)
         self.head = nn.Identity()
 
     def features(self, x: Tensor) -> Tensor:
-        masks = self.get_buffer("masks")
-        near = x.mean(1).flatten(1) @ masks.T / masks.shape[1]
-        near[:, 3] = 0.6
+        near: Tensor = x.mean(1).flatten(1) @ self.masks.T / self.masks.shape[1]
+        near[:, 3] = 0.3
         return near
 
 
