@@ -39,13 +39,20 @@ diffusion:
     class_3: {plugin: by_class, dataset: digits, label: 3}
   methods:
     original: {}
+    retrain: {}
     swap_condition: {}
   sampling: {steps: 2, guidance: 2.0}
-  evidence: {drawn: {per_condition: 2}, reseeded: {per_condition: 2}, distances: {enlarge: 4}}
-  metrics: {integrity: {}, concept_accuracy: {}}
+  evidence:
+    drawn: {per_condition: 2}
+    reseeded: {per_condition: 2}
+    distances: {enlarge: 4}
+    relearned: {budgets: [0, 1], images: 2, batch_size: 2, per_condition: 2}
+    denoising_losses: {timesteps: [10, 300], noises: 1, rows: 4}
+  metrics: {integrity: {}, concept_accuracy: {}, relearning: {}, membership: {}}
   pictures: {pairs: {base: small, partition: class_3, most: 3}}
 report:
-  tables: {diffusion: {}}
+  tables: {diffusion: {}, diffusion_attacks: {}}
+  figures: {revival: {}}
 """
 CELL = {"base": "digits-small", "partition": "class_3", "s": 0, "u": 0}
 
@@ -76,6 +83,14 @@ def test_distances_compare_with_the_original_of_the_same_seeds() -> None:
     assert inputs["drawn"] == evidence("drawn", "swap_condition")
     assert inputs["original_drawn"] == evidence("drawn", "original")
     assert inputs["original_reseeded"] == evidence("reseeded", "original")
+
+
+def test_attacks_are_handed_rows_that_nobody_was_trained_on() -> None:
+    inputs = study().graph[evidence("denoising_losses", "retrain")].inputs
+    assert {"model", "base", "base_recipe", "images", "partition"} <= inputs.keys()
+    measured = diffusion_paths.MEASURED.format(metric="membership", method="original", **CELL)
+    inputs = study().graph[measured].inputs
+    assert inputs["retrain_denoising_losses"] == evidence("denoising_losses", "retrain")
 
 
 @pytest.mark.parametrize(
@@ -138,11 +153,19 @@ def test_from_data_to_picture(tmp_path: Path) -> None:
     assert list(io.read_tensors(folder / stored)) == ["conditioner.weight"]
     table = io.read_table(folder / "reports/digits/tables/diffusion.csv")
     kept = table[table.quantity == "integrity"].set_index("method")["mean"]
-    assert kept.to_dict() == {"original": 0.0, "swap_condition": 0.0}
+    assert kept["retrain"] > 0
+    assert kept.drop("retrain").to_dict() == {"original": 0.0, "swap_condition": 0.0}
     moved = table[table.quantity == "moved, forget"].set_index("method")["mean"]
     assert moved["original"] == 0
     assert moved["swap_condition"] > 0
-    assert (folder / "reports/digits/figures/pairs.png").stat().st_size > 1000
+    attacked = io.read_table(folder / "reports/digits/tables/diffusion_attacks.csv")
+    excess = attacked[attacked.quantity == "AUC - retrain"].set_index("method")["mean"]
+    assert set(excess.index) == {"original", "retrain", "swap_condition"}
+    assert excess["retrain"] == 0
+    losses = io.read_arrays(folder / evidence("denoising_losses", "original"))
+    assert losses["forget"].shape == losses["unseen"].shape == (4, 2)
+    for name in ("pairs", "revival"):
+        assert (folder / f"reports/digits/figures/{name}.png").stat().st_size > 1000
     again = miniature.snakemake(folder, "-n").text
     assert "rule erase:" not in again
     assert "draw_" not in again

@@ -22,7 +22,9 @@ from signatures import StudyError, one_of
 if TYPE_CHECKING:
     from study import Entry, Study
 
-HANDED = ("model", "data", "conditions", "judge", "clip", "real", "prompts", "sampling", "rng")
+HANDED = (
+    "model", "data", "unseen", "conditions", "judge", "clip", "real", "prompts", "sampling", "rng",
+)  # fmt: skip
 """Positional names of evidence, metrics and pictures that are no evidence of a cell."""
 LIBRARY = "src/unlearnflow"
 
@@ -290,7 +292,7 @@ def inputs_of(study: Study, item: Entry, cell: dict[str, Any]) -> dict[str, str]
     evaluators = _evaluators(study, dataset)
     roles: dict[str, str] = {}
     for position in item.signature.positional:
-        if position in ("model", "data", "conditions"):
+        if position in ("model", "data", "unseen", "conditions"):
             roles |= _model(study, cell["base"], cell["partition"], cell["s"])
         if position == "model":
             roles["model"] = where.ERASED.format(**cell)

@@ -31,7 +31,7 @@ class Hand:
                 return self.job.recipe["sampling"]
             case "real":
                 return io.read_arrays(self.job.checked(item.inputs["real"]))
-            case "model" | "data" | "conditions" | "judge" | "clip" | "prompts":
+            case "model" | "data" | "unseen" | "conditions" | "judge" | "clip" | "prompts":
                 return getattr(self, "_" + name)(item)
             case _:
                 return io.read_arrays(self.job.checked(item.inputs[name]))
@@ -86,6 +86,20 @@ class Hand:
             return load_diffusion.generation_data(base, self._images(item), request, recipe, {})
 
         return self._once("data", path, item.inputs["base"], make=make)
+
+    def _unseen(self, item: Item) -> Any:
+        """Return the test rows: no model was trained on them."""
+        import load
+        import load_diffusion
+
+        path = item.inputs["partition"]
+
+        def make() -> Any:
+            request, images = load.partition(self.job.checked(path)), self._images(item)
+            said, base = self._prompts(item), self._base(item)
+            return load_diffusion.examples(base, images, said, request.labels, images.rows("test"))
+
+        return self._once("unseen", path, item.inputs["base"], make=make)
 
     def _conditions(self, item: Item) -> Any:
         import load

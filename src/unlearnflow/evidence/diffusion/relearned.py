@@ -1,0 +1,48 @@
+"""What a model draws for forgotten prompts after a few steps of training on forgotten images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from unlearnflow.denoiser import Denoiser
+from unlearnflow.denoising import Conditions, GenerationData, cycle, draw, losses
+from unlearnflow.reviving import arrays, attempt, chosen, climb, judged
+from unlearnflow.rng import Stream
+from unlearnflow.sampling import sample
+
+
+def gather(
+    model: Denoiser, data: GenerationData, conditions: Conditions, sampling: dict[str, Any],
+    judge: nn.Module, rng: Stream,
+    *, budgets: tuple[int, ...] = (0, 4, 8, 16, 32), images: int = 16, lr: float = 2e-4,
+    batch_size: int = 16, per_condition: int = 16,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Return the judge's verdicts after each budget of steps; see `reviving.arrays`.
+
+        w <- w - Adam(grad mean_B ||eps_w(x_t, t, c_f) - noise||^2 / CHW),  B of k forget rows
+
+    images: k. All weights of a copy but the autoencoder's are free, eval mode, no dropped
+    conditions; rows and draws depend on rng alone, so every method is taught the same.
+    per_condition: images drawn of each forgotten condition, from the same noise at every budget.
+    """
+    budgets = tuple(budgets)
+    student, asked = model.copy(), conditions.forget.repeat_interleave(per_condition, 0)
+    if len(asked) == 0:
+        return arrays(np.empty((len(budgets), 0), np.int64), conditions, per_condition, budgets)
+    rows, _ = chosen(data.forget, conditions.forget, rng, images)
+    supply = cycle(rows, batch_size, rng.child("train"))
+
+    def objective(i: int) -> Tensor:
+        batch = next(supply)
+        return losses(student, batch, draw(student, rng.child("train"), i, len(batch))).mean()
+
+    def see() -> np.ndarray:
+        images = attempt(lambda: sample(student, asked, rng, **sampling))
+        return judged(judge, images, len(asked))
+
+    tuned = student.part("all").values()
+    verdicts = climb(student, tuned, objective, see, budgets=budgets, lr=lr)
+    return arrays(verdicts, conditions, per_condition, budgets)

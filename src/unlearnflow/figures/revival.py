@@ -1,0 +1,74 @@
+"""What four attacks bring back of a forgotten concept, over their budgets."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from unlearnflow.plotting import STYLE, figure, looks
+from unlearnflow.statistics import summaries
+
+PANELS = (
+    ("relearning", "relearned_", "relearning", "training steps", "images that show it"),
+    ("embedding_inversion", "inverted_", "embedding inversion", "steps of the search", ""),
+    ("noise_inversion", "redrawn_", "noise inversion", "% of the image's noise kept", ""),
+    ("membership", "auc_", "membership", "noise level t", "AUC, forget against unseen"),
+)
+THICK = {"original": 2.6, "retrain": 2.6}
+
+
+def draw(table: pd.DataFrame, *, base: str | None = None) -> Figure:
+    """Draw each attack's share (membership: AUC) over its budget, a row for each base and request.
+
+    Thick lines: original, where everything should come back, and retrain, where nothing was; a
+    method between them has kept something, and where retrain's line rises the attack teaches more
+    than it finds. Means over seeds. base: which base; null for all. Attacks that were not run are
+    left out; ValueError where none was.
+    """
+    with mpl.rc_context(fname=str(STYLE)):
+        return _draw(table, base)
+
+
+def _draw(table: pd.DataFrame, base: str | None) -> Figure:
+    found = summaries(table[table.metric.isin([panel[0] for panel in PANELS])])
+    kept = [_budgets(found, metric, stem) for metric, stem, *_ in PANELS]
+    found = pd.concat(kept) if kept else found
+    if base is not None:
+        found = found[found.base == base]
+    if found.empty:
+        raise ValueError("revival: no attack on diffusion models was measured for this base.")
+    panels = [panel for panel in PANELS if (found.metric == panel[0]).any()]
+    groups = list(found.groupby(["base", "partition"], sort=False))
+    look = looks(list(dict.fromkeys(table.method)))
+    made = figure(len(panels), len(groups), width=1.9 * len(panels) + 0.4, height=2.1)
+    axes = np.array(made.axes).reshape(len(groups), len(panels))
+    for row, ((of, partition), group) in zip(axes, groups, strict=True):
+        for axis, (metric, _, heading, across, up) in zip(row, panels, strict=True):
+            part = group[group.metric == metric]
+            _lines(axis, part, look)
+            axis.set_title(heading if len(groups) == 1 else f"{heading}\n{of}, {partition}")
+            axis.set_xlabel(across)
+            axis.set_ylabel(up)
+            axis.set_ylim(*((0.3, 0.7) if metric == "membership" else (-0.03, 1.03)))
+    made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+    return made
+
+
+def _budgets(found: pd.DataFrame, metric: str, stem: str) -> pd.DataFrame:
+    """Return the rows of a metric whose quantity is its stem and a number, and that number."""
+    part = found[(found.metric == metric) & found.quantity.str.fullmatch(stem + r"\d+")]
+    return part.assign(budget=part.quantity.str.removeprefix(stem).astype(int))
+
+
+def _lines(axis: Axes, part: pd.DataFrame, look: dict[str, tuple[str, str]]) -> None:
+    for method, line in part.groupby("method", sort=False):
+        colour, marker = look[str(method)]
+        line = line.sort_values("budget")
+        axis.plot(
+            line.budget, line["mean"], color=colour, marker=marker, label=str(method),
+            ms=3.5, lw=THICK.get(str(method), 1.0), zorder=4 if method in THICK else 3,
+            alpha=0.55 if method in THICK else 1.0,
+        )  # fmt: skip

@@ -1,0 +1,39 @@
+"""Whether forget rows can be told from unseen rows of the same concept by how well they denoise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unlearnflow.probability import auc, auc_error
+
+
+def measure(
+    denoising_losses: dict[str, np.ndarray], retrain_denoising_losses: dict[str, np.ndarray]
+) -> dict[str, float | None]:
+    """Return the AUC of the loss attack: forget rows are called members where their loss is low.
+
+        auc_t  = P(loss_t(forget row) < loss_t(unseen row)) + P(equal) / 2
+        auc    = the same of the mean over all t;  excess = auc - retrain's
+        ratio  = mean loss of forget rows / retrain's
+
+    0.5: cannot be told apart. Retrain never met the forget rows, so that its AUC shows how the two
+    sides of the data differ by themselves: excess is the reading. error: standard error of auc
+    (Hanley and McNeil), n rows of one data set. A ratio far above 1 says that the concept's rows
+    are denoised worse than by a model that never met them. None where a loss is not finite.
+    Reference: Matsumoto et al. 2023 (arXiv:2302.03262).
+    """
+    ours, theirs = denoising_losses, retrain_denoising_losses
+    members, others = -ours["forget"], -ours["unseen"]
+    names = [f"auc_{t}" for t in ours["timesteps"].tolist()]
+    if not (np.isfinite(members).all() and np.isfinite(others).all()):
+        return dict.fromkeys([*names, "auc", "error", "excess", "ratio"])
+    whole = auc(members.mean(1), others.mean(1))
+    each: dict[str, float | None] = {
+        name: auc(members[:, i], others[:, i]) for i, name in enumerate(names)
+    }
+    return each | {
+        "auc": whole,
+        "error": auc_error(whole, len(members), len(others)),
+        "excess": whole - auc(-theirs["forget"].mean(1), -theirs["unseen"].mean(1)),
+        "ratio": float(ours["forget"].mean() / theirs["forget"].mean()),
+    }
