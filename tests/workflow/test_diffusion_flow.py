@@ -78,6 +78,21 @@ def test_inputs_stand_before_what_is_made_from_them() -> None:
     assert {p for p in needed if p.startswith("data/recipes/")} == set(recipes.cook(planned))
 
 
+def two_requests(diffusion: dict[str, Any]) -> None:
+    diffusion["partitions"]["class_8"] = {"plugin": "by_class", "dataset": "digits", "label": 8}
+    for metric in ("relearning", "membership"):
+        diffusion["metrics"][metric] = {"partitions": ["class_3"]}
+
+
+def test_a_metric_for_one_request_asks_for_no_evidence_of_another() -> None:
+    planned = study(two_requests)
+    made = {p for p in planned.graph if "/class_8/retrain/" in p and "/evidence/" in p}
+    assert {Path(p).stem for p in made} == {"drawn", "reseeded", "distances", "judged"}
+    assert any("/class_3/retrain/" in p and p.endswith("relearned.npz") for p in planned.graph)
+    needed = {p for a in planned.graph.values() for p in a.inputs.values()}
+    assert {p for p in needed if p.startswith("data/recipes/")} == set(recipes.cook(planned))
+
+
 def test_distances_compare_with_the_original_of_the_same_seeds() -> None:
     inputs = study().graph[evidence("distances", "swap_condition")].inputs
     assert inputs["drawn"] == evidence("drawn", "swap_condition")
@@ -122,7 +137,10 @@ def test_a_changed_setting_changes_its_stage_alone(change: Any, stages: set[str]
             lambda d: d["partitions"]["class_3"].update(dataset="mnist"),
             "'mnist' is not in this study; allowed: digits",
         ),
-        (lambda d: d["metrics"]["integrity"].update(partitions=["class_3"]), "'partitions'"),
+        (
+            lambda d: d["metrics"]["integrity"].update(partitions=["class_8"]),
+            "integrity.partitions: 'class_8' is not in this study; allowed: class_3",
+        ),
         (lambda d: d["sampling"].update(guidence=1.0), "unknown setting 'guidence'.*guidance"),
         (
             lambda d: d["bases"]["small"].update(sampling={"step": 3}),

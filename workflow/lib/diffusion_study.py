@@ -44,6 +44,7 @@ class Diffusion:
     metrics: dict[str, Entry] = field(default_factory=dict)
     pictures: dict[str, Entry] = field(default_factory=dict)
     settings: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    needed: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read(
@@ -113,7 +114,10 @@ def read(
             merged = {**item.settings, **override}
             signatures.check(at, merged, item.signature, f"the method {item.plugin!r}")
             settings[name, partition] = merged
-    metrics = section("metrics", "diffusion metric")
+    metrics = section("metrics", "diffusion metric", "partitions")
+    for item in metrics.values():
+        for partition in item.extra.get("partitions") or ():
+            one_of(f"{item.where}.partitions", partition, partitions)
     pictures = section("pictures", "picture", "base", "partition")
     for name, item in pictures.items():
         one_of(f"{item.where}.partition", item.extra.get("partition"), partitions)
@@ -122,18 +126,43 @@ def read(
     asked = [(m.where, p) for m in (*metrics.values(), *pictures.values())
              for p in m.signature.positional]  # fmt: skip
     evidence = _evidence(given.get("evidence") or {}, asked, methods, root, entry)
-    for item in evidence.values():
-        for kind, held in (("judge", judges), ("clip", clips)):
-            for base in bases.values() if kind in item.signature.positional else ():
-                if base.extra["dataset"] not in held:
+    needed = {name: _needed(name, metrics, pictures, evidence) for name in partitions}
+    for partition, kinds in needed.items():
+        dataset = partitions[partition].extra["dataset"]
+        for item in (evidence[kind] for kind in kinds):
+            for eye, held in (("judge", judges), ("clip", clips)):
+                if eye in item.signature.positional and dataset not in held:
                     raise StudyError(
-                        f"{item.where}: looks through the {kind} of {base.extra['dataset']!r}, of "
-                        f"which there is none; add it under diffusion.{kind}s."
+                        f"{item.where}: looks through the {eye} of {dataset!r}, of which there is "
+                        f"none; add it under diffusion.{eye}s, or say under `partitions:` which "
+                        "requests the metric is for."
                     )
     return Diffusion(
         list(own["training"]), list(own["unlearning"]), judges, clips, bases, partitions, methods,
-        evidence, metrics, pictures, settings,
+        evidence, metrics, pictures, settings, needed,
     )  # fmt: skip
+
+
+def of_partition(item: Entry, partition: str) -> bool:
+    """Whether a metric is for a request: for all, unless it names some."""
+    return partition in (item.extra.get("partitions") or (partition,))
+
+
+def _needed(
+    partition: str, metrics: dict[str, Entry], pictures: dict[str, Entry],
+    evidence: dict[str, Entry],
+) -> list[str]:  # fmt: skip
+    """Return the kinds of evidence that a request's metrics and pictures are made from."""
+    asking = [m for m in metrics.values() if of_partition(m, partition)]
+    asking += [p for p in pictures.values() if p.extra["partition"] == partition]
+    found: set[str] = set()
+    while asking:
+        for position in asking.pop().signature.positional:
+            kind = position if position in HANDED else split_reference(position)[1]
+            if kind not in HANDED and kind not in found:
+                found.add(kind)
+                asking.append(evidence[kind])
+    return [kind for kind in evidence if kind in found]
 
 
 def _evidence(
@@ -197,7 +226,7 @@ def artifacts(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
             path = (where.JUDGE if kind == "judge" else where.CLIP).format(dataset=dataset)
             recipe = where.RECIPE[kind].format(dataset=dataset)
             yield Artifact(path, kind, {"recipe": recipe, "images": images[dataset]})
-    for dataset in part.judges if _asks_for_real(part) else ():
+    for dataset in (d for d in part.judges if _asks_for_real(part, d)):
         inputs = {"recipe": where.RECIPE["real"].format(dataset=dataset),
                   "images": images[dataset], **_evaluators(study, dataset)}  # fmt: skip
         yield Artifact(where.REAL.format(dataset=dataset), "real", inputs)
@@ -235,10 +264,15 @@ def _partitions(
             yield Artifact(path, "partition", {"recipe": recipe, "images": images[dataset]})
 
 
-def _asks_for_real(part: Diffusion) -> bool:
-    """Whether anything compares with real images."""
-    items = (*part.evidence.values(), *part.metrics.values())
-    return any("real" in item.signature.positional for item in items)
+def _asks_for_real(part: Diffusion, dataset: str) -> bool:
+    """Whether anything compares with real images of a data set."""
+    for partition, request in part.partitions.items():
+        if request.extra["dataset"] == dataset:
+            items = [part.evidence[kind] for kind in part.needed[partition]]
+            items += [m for m in part.metrics.values() if of_partition(m, partition)]
+            if any("real" in item.signature.positional for item in items):
+                return True
+    return False
 
 
 def _evaluators(study: Study, dataset: str) -> dict[str, str]:
@@ -312,13 +346,14 @@ def inputs_of(study: Study, item: Entry, cell: dict[str, Any]) -> dict[str, str]
 
 
 def _gauged(study: Study, base: str, partition: str) -> Iterator[Artifact]:
-    for kind, item in study.diffusion.evidence.items():
+    for kind in study.diffusion.needed[partition]:
+        item = study.diffusion.evidence[kind]
         for cell in cells(study, base, partition):
             recipe = where.RECIPE["draw"].format(base=base, evidence=kind)
             inputs = {"recipe": recipe, **inputs_of(study, item, cell)}
             yield Artifact(where.EVIDENCE.format(evidence=kind, **cell), "draw", inputs)
     for metric, item in study.diffusion.metrics.items():
-        for cell in cells(study, base, partition):
+        for cell in cells(study, base, partition) if of_partition(item, partition) else ():
             recipe = where.RECIPE["gauge"].format(metric=metric)
             inputs = {"recipe": recipe, **inputs_of(study, item, cell)}
             yield Artifact(where.MEASURED.format(metric=metric, **cell), "gauge", inputs)
@@ -358,7 +393,7 @@ def recipes(
         training = item.extra.get("training") or {}
         yield grammar["judge"].format(dataset=name), of("judge", item, training=training)
         files = [item.file, *(c.file for c in part.clips.values() if c.name == name)]
-        if _asks_for_real(part):
+        if _asks_for_real(part, name):
             yield grammar["real"].format(dataset=name), cook("real", "real", name, files)
     for name, item in part.clips.items():
         training = item.extra.get("training") or {}
@@ -377,7 +412,8 @@ def recipes(
             grammar["generator"].format(base=base),
             of("generator", item, training=training, **said),
         )
-        for kind, found in part.evidence.items():
+        kinds = {k for b, p in groups(study) if b == base for k in part.needed[p]}
+        for kind, found in ((k, v) for k, v in part.evidence.items() if k in kinds):
             files = [item.file]
             for kind_of, held in (("judge", part.judges), ("clip", part.clips)):
                 if kind_of in found.signature.positional:
