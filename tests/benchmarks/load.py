@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import instant  # noqa: E402
+import instant
 
 SIZES = ((2, 5, 100), (5, 5, 100), (10, 5, 100), (20, 5, 100))
 SMALL = (2, 1, 5)

@@ -418,9 +418,7 @@ def test_links_and_folders_in_an_archive_are_no_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
 @pytest.mark.parametrize("target", ["itself", "/etc/passwd", "../../outside"])
-def test_a_link_in_an_archive_is_never_followed(
-    tmp_path: Path, kind: bytes, target: str
-) -> None:
+def test_a_link_in_an_archive_is_never_followed(tmp_path: Path, kind: bytes, target: str) -> None:
     release = cifar10._RELEASE
     with tarfile.open(tmp_path / release.archive, "w:gz") as members:
         for name in release.files:

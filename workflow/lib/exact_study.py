@@ -131,7 +131,9 @@ def _numbers(where: str, name: str, root: Path) -> list[int]:
     """Read row numbers, one a line; what stands after '#' is left out."""
     file = (root / name).resolve()
     if not file.is_relative_to(root.resolve()):
-        raise StudyError(f"{where}.file: {name!r} lies outside the project; put it into the folder.")
+        raise StudyError(
+            f"{where}.file: {name!r} lies outside the project; put it into the folder."
+        )
     try:
         lines = [line.partition("#")[0].strip() for line in file.read_text("utf-8").splitlines()]
         return [int(line) for line in lines if line]

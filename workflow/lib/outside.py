@@ -14,7 +14,7 @@ from typing import Any
 from signatures import StudyError
 
 VALUES = 100_000
-"""Most values of a study, aliases of YAML written out: nine lines of them can stand for billions."""
+"""Most values of a study, aliases written out: ten lines of YAML can stand for billions."""
 DEPTH = 30
 OVERRIDES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that make text read in another order than it stands there."""
@@ -45,7 +45,9 @@ def read(name: str, folder: Path, load: Callable[[str], Any]) -> dict[str, Any]:
     if not isinstance(study, dict):
         raise StudyError(f"{file}: a study is a mapping, this is a {type(study).__name__}.")
     if "__use_yte__" in study:
-        raise StudyError(f"{file}: is a template (__use_yte__), and none is run here; write it out.")
+        raise StudyError(
+            f"{file}: is a template (__use_yte__), and none is run here; write it out."
+        )
     plain(study)
     return study
 
