@@ -99,45 +99,57 @@ def exponent(n: list[int], values: list[float]) -> float:
     )
 
 
+def table(rows: dict[int, dict[str, tuple[float, float]]]) -> None:
+    """Print a table of seconds and one of memory; the last row holds the exponents."""
+    for part, unit in ((0, "s"), (1, "MiB")):
+        names = list(next(iter(rows.values())))
+        print(f"\n| cells | {' | '.join(f'{name}, {unit}' for name in names)} |")
+        print("|---" * (len(names) + 1) + "|")
+        for n, values in rows.items():
+            print(f"| {n} | " + " | ".join(f"{values[k][part]:.2f}" for k in names) + " |")
+        fits = [exponent(list(rows), [v[k][part] for v in rows.values()]) for k in names]
+        print(f"| exponent | {' | '.join(f'{fit:.2f}' for fit in fits)} |")
+
+
 def draw(rows: dict[int, dict[str, tuple[float, float]]], path: Path) -> None:
     """Draw seconds and memory against cells, on logarithmic axes, with a line of slope 1."""
     from unlearnflow import plotting
 
-    small, *rest = sorted(rows)
     figure = plotting.figure(2)
-    axes = figure.axes
-    for axis, part, unit in zip(axes, (0, 1), ("seconds", "MiB"), strict=True):
-        for name in rows[small]:
-            above = [max(rows[n][name][part] - rows[small][name][part], 1e-2) for n in rest]
-            axis.plot(rest, above, marker="o", label=name)
-        axis.plot(rest, [n / 1000 for n in rest], color="0.6", linestyle=":", label="linear")
-        axis.set(xscale="log", yscale="log", xlabel="cells", ylabel=f"{unit} above {small} cells")
-    axes[1].legend(fontsize=6)
+    cells = list(rows)
+    for axis, part, unit in zip(figure.axes, (0, 1), ("CPU seconds", "MiB"), strict=True):
+        names = [k for k in rows[cells[0]] if rows[cells[-1]][k][part] > 0]
+        looks = plotting.looks(names)
+        for name in names:
+            colour, marker = looks[name]
+            axis.plot(cells, [rows[n][name][part] for n in cells], color=colour, marker=marker,
+                      markersize=4, label=name)  # fmt: skip
+        least = min(rows[cells[-1]][k][part] for k in names)
+        axis.plot(cells, [least * n / cells[-1] for n in cells], color="0.6", linestyle=":",
+                  label="proportional to cells")  # fmt: skip
+        axis.set(xscale="log", yscale="log", xlabel="cells", ylabel=unit)
+    figure.axes[1].legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
     path.write_bytes(plotting.save(figure, "png"))
 
 
 def main() -> None:
     """Measure, print the tables, draw the figure."""
-    top = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
-    rows = {math.prod(SMALL): measure(instant.project(top / "small"), SMALL)}
+    top = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp()).resolve()
+    small = measure(instant.project(top / "small"), SMALL)
     folder = instant.project(top / "load")
+    rows, above = {}, {}
     for size in SIZES:
-        rows[math.prod(size)] = measure(folder, size)
-        print(math.prod(size), rows[math.prod(size)], file=sys.stderr, flush=True)
-    (top / "rows.json").write_text(json.dumps(rows))
-    small, *rest = sorted(rows)
-    for part, unit in ((0, "s"), (1, "MiB")):
-        print(f"\n| cells | {' | '.join(f'{name}, {unit}' for name in rows[small])} |")
-        print("|---" * (len(rows[small]) + 1) + "|")
-        for n in (small, *rest):
-            print(f"| {n} | " + " | ".join(f"{v[part]:.1f}" for v in rows[n].values()) + " |")
-        fits = []
-        for name in rows[small]:
-            above = [rows[n][name][part] - rows[small][name][part] for n in rest]
-            fits.append(f"{exponent(rest, above):.2f}")
-        print(f"| exponent | {' | '.join(fits)} |")
+        n = math.prod(size)
+        rows[n] = measure(folder, size)
+        above[n] = {k: (v[0] - small[k][0], v[1] - small[k][1]) for k, v in rows[n].items()}
+        print(n, rows[n], file=sys.stderr, flush=True)
+    (top / "rows.json").write_text(json.dumps({math.prod(SMALL): small, **rows}))
+    print(f"as measured; {math.prod(SMALL)} cells: {small}")
+    table(rows)
+    print(f"above {math.prod(SMALL)} cells")
+    table(above)
     if len(sys.argv) > 2:
-        draw(rows, Path(sys.argv[2]))
+        draw(above, Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ here stand the fences around all code, the study file, and the checkpoints of ot
 from __future__ import annotations
 
 import ast
+import copy
 import io as streams
 import json
 import os
@@ -193,9 +194,11 @@ def test_rules_have_no_shell() -> None:
 # --- a study file ---------------------------------------------------------------------------------
 
 
+DIGITS: dict[str, Any] = yaml.safe_load((ROOT / "workflow/config/digits.yaml").read_text())
+
+
 def digits() -> dict[str, Any]:
-    config: dict[str, Any] = yaml.safe_load((ROOT / "workflow/config/digits.yaml").read_text())
-    return config
+    return copy.deepcopy(DIGITS)
 
 
 MARK = "ran_from_a_study"
@@ -442,12 +445,12 @@ def test_a_model_whose_weights_are_pickles_is_refused(
 ) -> None:
     from unlearnflow import pipelines
 
-    copy, mark = poisoned(folder, tmp_path)
-    (copy / part / f"{WEIGHTS[part]}.safetensors").unlink()
+    model, mark = poisoned(folder, tmp_path)
+    (model / part / f"{WEIGHTS[part]}.safetensors").unlink()
     pickled = "pytorch_model.bin" if part == "text_encoder" else f"{WEIGHTS[part]}.bin"
-    torch.save({"weight": Payload(mark)}, copy / part / pickled)
+    torch.save({"weight": Payload(mark)}, model / part / pickled)
     with pytest.raises(OSError, match="safetensors"):
-        pipelines.read(copy)
+        pipelines.read(model)
     assert not mark.exists()
 
 
@@ -455,32 +458,32 @@ def test_a_model_whose_weights_are_pickles_is_refused(
 def test_a_model_with_a_wrong_header_is_refused(part: str, folder: Path, tmp_path: Path) -> None:
     from unlearnflow import pipelines
 
-    copy, _ = poisoned(folder, tmp_path)
-    name = copy / part / f"{WEIGHTS[part]}.safetensors"
+    model, _ = poisoned(folder, tmp_path)
+    name = model / part / f"{WEIGHTS[part]}.safetensors"
     name.write_bytes(HEADERS["longer_than_the_memory"])
     with pytest.raises(Exception, match=r"(?i)safetensors|header"):
-        pipelines.read(copy)
+        pipelines.read(model)
 
 
 def test_code_in_a_model_folder_is_never_run(folder: Path, tmp_path: Path) -> None:
     """Python files, and every key by which a folder asks that they be imported, mean nothing."""
     from unlearnflow import pipelines
 
-    copy, mark = poisoned(folder, tmp_path)
+    model, mark = poisoned(folder, tmp_path)
     code = f"import os\nos.mkdir({str(mark)!r})\nclass Mine: ...\n"
     for part in (".", *pipelines.PARTS):
         for name in ("pipeline.py", "modeling.py", "tokenizer.py", "configuration.py"):
-            (copy / part / name).write_text(code)
+            (model / part / name).write_text(code)
         for name in ("config.json", "tokenizer_config.json", "scheduler_config.json"):
-            file = copy / part / name
+            file = model / part / name
             if file.is_file():
                 asked = dict.fromkeys(("AutoModel", "AutoConfig", "AutoTokenizer"), "modeling.Mine")
                 text = json.loads(file.read_text()) | {"auto_map": asked}
                 file.write_text(json.dumps(text))
-    index = json.loads((copy / "model_index.json").read_text())
+    index = json.loads((model / "model_index.json").read_text())
     index |= {"_class_name": ["pipeline", "Mine"], "unet": ["modeling", "Mine"]}
-    (copy / "model_index.json").write_text(json.dumps(index))
-    read, plain = pipelines.read(copy), pipelines.read(folder)
+    (model / "model_index.json").write_text(json.dumps(index))
+    read, plain = pipelines.read(model), pipelines.read(folder)
     assert not mark.exists()
     assert all(torch.equal(a, b) for a, b in zip(
         read.state_dict().values(), plain.state_dict().values(), strict=True))  # fmt: skip
