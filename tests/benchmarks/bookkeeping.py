@@ -26,8 +26,9 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / p) for p in ("tests", "tests/benchmarks", "workflow/lib")]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
+import growing  # noqa: E402
+
 import instant  # noqa: E402
-import load  # noqa: E402
 
 SIZES = (1000, 2500, 5000, 10000)
 
@@ -134,9 +135,9 @@ def main() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         rows[cells] = json.loads(done.stdout.splitlines()[-1])
         print(cells, rows[cells], file=sys.stderr, flush=True)
-    load.table(rows)
+    growing.table(rows)
     if len(sys.argv) > 2:
-        load.draw(rows, Path(sys.argv[2]))
+        growing.draw(rows, Path(sys.argv[2]))
 
 
 if __name__ == "__main__":
