@@ -21,22 +21,26 @@ import exact_study
 import frozen_paths
 import frozen_study
 import ledger
+import outside
 import paths
 import overview
 import recipes
-from snakemake.utils import min_version, validate
+import yaml
+from snakemake.utils import min_version, update_config, validate
 from study import Study, StudyError
 
 min_version("9.10")
 
 
-if "seeds" not in config:
-
-    # `--config study=NAME` reads workflow/config/NAME.yaml; `--configfile FILE` reads any file.
-    configfile: ROOT / f"workflow/config/{config.get('study', 'digits')}.yaml"
-
-
 try:
+    # `--config study=NAME` reads workflow/config/NAME.yaml, `study=FILE.yaml` any file, as data.
+    outside.no_templates(workflow.overwrite_configfiles)
+    if "seeds" not in config:
+        _study = str(config.pop("study", "digits"))
+        _read = outside.read(_study, ROOT / "workflow/config", yaml.safe_load)
+        update_config(_read, config)
+        config.update(_read)
+    outside.plain(config)
     validate(config, str(ROOT / "workflow/config/schema.yaml"))
     STUDY = Study(config, ROOT)
     if workflow.is_main_process:

@@ -416,6 +416,38 @@ def test_links_and_folders_in_an_archive_are_no_files(tmp_path: Path) -> None:
         cifar10.load(tmp_path, download=False)
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize("target", ["itself", "/etc/passwd", "../../outside"])
+def test_a_link_in_an_archive_is_never_followed(tmp_path: Path, kind: bytes, target: str) -> None:
+    release = cifar10._RELEASE
+    with tarfile.open(tmp_path / release.archive, "w:gz") as members:
+        for name in release.files:
+            info = tarfile.TarInfo(f"{release.folder}/{name}")
+            info.type, info.linkname = kind, info.name if target == "itself" else target
+            members.addfile(info)
+    with pytest.raises(ValueError, match="holds no data_batch_1"):
+        cifar10.load(tmp_path, download=False)
+
+
+def test_no_name_in_an_archive_becomes_a_path(tmp_path: Path) -> None:
+    pack(tmp_path / "raw", cifar10, {**miniature(cifar10), "../../../escaped": b"x"})
+    pack(tmp_path / "raw", cifar10, miniature(cifar10) | {"/escaped": b"x"})
+    before = sorted(p.name for p in tmp_path.rglob("*"))
+    assert len(cifar10.load(tmp_path / "raw", download=False)[1]) == 120
+    assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_an_archive_that_unpacks_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unlearnflow.datasets._cifar._LARGEST", 1 << 22)
+    path = tmp_path / cifar10._RELEASE.archive
+    path.write_bytes(gzip.compress(bytes(1 << 26)))
+    assert path.stat().st_size < 1 << 17
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        cifar10.load(tmp_path, download=False)
+
+
 def test_a_plain_tar_that_a_browser_unpacked_is_read(tmp_path: Path) -> None:
     path = pack(tmp_path, cifar10, miniature(cifar10)) / cifar10._RELEASE.archive
     path.write_bytes(gzip.decompress(path.read_bytes()))

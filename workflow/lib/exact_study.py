@@ -97,7 +97,7 @@ def read(
         where = f"exact.requests.{name}"
         settings, extra = _apart(where, values, "file")
         if "file" in extra:
-            settings["rows"] = _numbers(where, root / str(extra["file"]))
+            settings["rows"] = _numbers(where, str(extra["file"]), root)
         requests[name] = entry(where, name, "request", settings, root)
     for name, values in (given.get("sliced") or {}).items():
         where = f"exact.sliced.{name}"
@@ -127,8 +127,13 @@ def _apart(where: str, given: Any, *reserved: str) -> tuple[dict[str, Any], dict
     return settings, {k: v for k, v in items if k in reserved}
 
 
-def _numbers(where: str, file: Path) -> list[int]:
+def _numbers(where: str, name: str, root: Path) -> list[int]:
     """Read row numbers, one a line; what stands after '#' is left out."""
+    file = (root / name).resolve()
+    if not file.is_relative_to(root.resolve()):
+        raise StudyError(
+            f"{where}.file: {name!r} lies outside the project; put it into the folder."
+        )
     try:
         lines = [line.partition("#")[0].strip() for line in file.read_text("utf-8").splitlines()]
         return [int(line) for line in lines if line]

@@ -22,6 +22,8 @@ import numpy as np
 from unlearnflow.unpickling import unpickle
 
 _SITE = "https://www.cs.toronto.edu/~kriz"
+_LARGEST = 1 << 28
+"""Most bytes that an archive may unpack to."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,12 @@ def _unpacked(release: Release, archive: Path) -> dict[str, tuple[str, bytes]]:
     found = {}
     try:
         packed = archive.read_bytes()
-        content = gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
+        content = _inflated(archive, packed) if packed[:2] == b"\x1f\x8b" else packed
         with tarfile.open(fileobj=BytesIO(content), mode="r:") as members:
             for member in members:
                 place = member.name.removeprefix("./")
-                file = members.extractfile(member) if place in places else None
+                wanted = place in places and member.isreg()  # a link could lead round in circles
+                file = members.extractfile(member) if wanted else None
                 if file:
                     found[places[place]] = (f"{archive}: {place}", file.read())
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
@@ -150,6 +153,18 @@ def _unpacked(release: Release, archive: Path) -> dict[str, tuple[str, bytes]]:
             f"archive. Fetch {_SITE}/{release.archive} (MD5 {release.md5})."
         )
     return found
+
+
+def _inflated(archive: Path, packed: bytes) -> bytes:
+    """Return the content of a gzip file; ValueError when it is far more than was published."""
+    with gzip.open(BytesIO(packed)) as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError(
+            f"{archive}: unpacks to more than {_LARGEST} bytes, the published ones to 190 million; "
+            "it was made to fill the memory. Delete it."
+        )
+    return content
 
 
 def _compare(where: str, content: bytes, md5: str) -> None:

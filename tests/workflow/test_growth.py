@@ -1,0 +1,88 @@
+"""Nothing in the project's own part grows faster than the study: calls are counted, not seconds."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import instant
+import ledger
+import meaning
+import overview
+import recipes
+from study import Study
+
+CELLS = (50, 100, 200)
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Return how many functions a piece of work calls, those written in C among them."""
+    profile = cProfile.Profile()
+    profile.runcall(work)
+    counted: int = pstats.Stats(profile).total_calls  # type: ignore[attr-defined]
+    return counted
+
+
+def growth(counted: list[int]) -> float:
+    """Return how much more the second doubling adds than the first: 2 linear, 4 quadratic."""
+    first, second, third = counted
+    return (third - second) / (second - first)
+
+
+def test_growth_tells_linear_from_quadratic() -> None:
+    assert growth([calls(lambda n=n: [abs(i) for i in range(n)]) for n in CELLS]) == 2
+    square = [calls(lambda n=n: [abs(i) for i in range(n * n)]) for n in CELLS]
+    assert growth(square) == 4
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return instant.project(tmp_path_factory.mktemp("growth") / "project")
+
+
+def counts(root: Path, folder: Path, n: int) -> dict[str, int]:
+    """Return step -> calls for a study of n cells: check, pin, settle, plan, audit."""
+    meaning.clear()
+    config = instant.study(2, 5, n // 10)
+    study = Study(config, root)
+    assert sum(a.rule == "unlearn" for a in study.graph.values()) == n
+    digests = recipes.pin(study, folder)
+
+    def new() -> ledger.Ledger:
+        return ledger.Ledger(study.graph, digests, folder)
+
+    wanted = overview.spread(_open(study), range(5), range(n // 10))
+    sources = overview.aligned(study.graph, wanted)
+    found = {
+        "check": calls(lambda: Study(config, root)),
+        "pin": calls(lambda: recipes.pin(study, folder)),
+        "settle, nothing there": calls(lambda: new().settle()),
+        "plan": calls(lambda: overview.describe(study, new(), folder)),
+        "inputs of a job": calls(lambda: sources({"method": "retrain"})),
+    }
+    instant.pretend(study.graph, digests, folder)
+    assert set(new().reasons) == {"reports/load/audit.json"}
+    found["settle, all there"] = calls(lambda: new().settle())
+    found["audit"] = calls(lambda: new().audit())
+    assert new().audit() == []
+    return found
+
+
+def test_the_project_s_own_part_is_linear(root: Path, tmp_path: Path) -> None:
+    found = [counts(root, tmp_path / str(n), n) for n in CELLS]
+    pinned = [steps.pop("pin") for steps in found]
+    assert pinned[2] < 1.05 * pinned[0], "recipes do not depend on how many seeds there are"
+    grown = {name: growth([steps[name] for steps in found]) for name in found[0]}
+    assert grown == {name: pytest.approx(2, abs=0.15) for name in grown}
+
+
+def _open(study: Study) -> str:
+    """Return the path grammar of unlearned models with base and partition filled in."""
+    import paths
+
+    names = {"base": "instant-instant", "partition": "class_0"}
+    return overview.partly(paths.UNLEARNED, names)
