@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,18 @@ def sha256(path: Path) -> str:
 class Ledger:
     """What the records below `folder` say about a graph."""
 
-    def __init__(self, graph: dict[str, Artifact], recipes: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        graph: dict[str, Artifact],
+        recipes: dict[str, str],
+        folder: Path,
+        elsewhere: Set[str] = frozenset(),
+    ) -> None:
+        """elsewhere: artifacts of which the record suffices where the file is not here."""
         self.graph = graph
         self.recipes = recipes
         self.folder = folder
+        self.elsewhere = elsewhere
         self.records: dict[str, dict[str, Any] | None] = {}
         self.reasons: dict[str, str] = {}
         for artifact in graph.values():
@@ -69,7 +77,9 @@ class Ledger:
         try:
             size = path.stat().st_size
         except OSError:
-            return "missing"
+            if artifact.path not in self.elsewhere:
+                return "missing"
+            size = None
         if not recorded(artifact):
             (source,) = artifact.inputs.values()
             return self.reasons.get(source, "")
@@ -77,7 +87,7 @@ class Ledger:
         self.records[artifact.path] = record
         if record is None or not {"sha256", "bytes", "inputs"} <= record.keys():
             return "has no readable record"
-        if record["bytes"] != size:
+        if size is not None and record["bytes"] != size:
             return f"has {size} bytes, its record says {record['bytes']}: truncated or foreign"
         for path_in in artifact.inputs.values():
             if path_in in self.reasons and recorded(self.graph[path_in]):
@@ -128,7 +138,7 @@ class Ledger:
         for artifact in self.graph.values():
             file = self.folder / artifact.path
             reason = self.reasons.get(artifact.path, "")
-            if reason == "missing":
+            if not file.exists():
                 continue
             own = file.lstat().st_mtime_ns
             if reason:
@@ -136,7 +146,8 @@ class Ledger:
                 if own != wanted and file.lstat().st_nlink > 1:
                     _part(file)
             else:
-                needed = max((age_as_input(p) for p in artifact.inputs.values()), default=0)
+                here = [p for p in artifact.inputs.values() if (self.folder / p).exists()]
+                needed = max(map(age_as_input, here), default=0)
                 wanted = max(own, needed)
             if own != wanted:
                 os.utime(file, ns=(wanted, wanted), follow_symlinks=False)
@@ -153,7 +164,8 @@ class Ledger:
             reason = self.reasons.get(artifact.path, "")
             if not reason and recorded(artifact):
                 record = self.records[artifact.path]
-                if record is not None and sha256(self.folder / artifact.path) != record["sha256"]:
+                file = self.folder / artifact.path
+                if file.exists() and record is not None and sha256(file) != record["sha256"]:
                     reason = "its bytes are not those of its record: damaged or edited"
             if reason:
                 rows.append({"artifact": artifact.path, "rule": artifact.rule, "reason": reason})
