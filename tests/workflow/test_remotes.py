@@ -177,9 +177,9 @@ def test_reports_are_drawn_from_measurements_alone(
 ) -> None:
     configure(clone, str(published.parent / "lab"))
     snakemake(clone, "pull", "--config", "pull=measurements")
-    weights = [p for top in ("base", "unlearned", "shadowed", "evidence") for p in
-               (clone / "data" / top).rglob("*") if p.suffix in (".npz", ".safetensors")]  # fmt: skip
-    assert weights == []
+    folders = [clone / "data" / top for top in ("base", "unlearned", "shadowed", "evidence")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".json"}
     told = snakemake(clone, "--config", "given=measurements")
     assert "5 of 5 steps" in told.text  # collect, table, figure, page, all
     ours, theirs = artifacts(clone), artifacts(published)
@@ -277,9 +277,8 @@ def test_writes_never_reach_through_a_link(link: str, tmp_path: Path) -> None:
     cached.write_text("cached")
     cached.chmod(0o444)
     (os.link if link == "hardlink" else os.symlink)(cached, artifact)
-    with pytest.raises(KeyError), io.atomic(artifact) as file:  # interrupted
-        file.write(b"half")
-        raise KeyError
+    with pytest.raises(KeyError), io.atomic(artifact) as file:
+        file.write({}["interrupted"])
     assert artifact.read_text() == cached.read_text() == "cached"
     io.write_json(artifact, {"new": 1})
     assert io.read_json(artifact) == {"new": 1}
