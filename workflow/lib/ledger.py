@@ -113,6 +113,7 @@ class Ledger:
         (hard links of DVC's cache, artifacts with the same bytes) move together, so this is
         repeated until nothing moves; a stale file is first parted from those it is linked with.
         """
+        self._part_protected()
         touched = 0
         for _ in range(len(self.graph) + 1):
             moved = self._settle_once()
@@ -123,6 +124,24 @@ class Ledger:
         for file in (self.folder / "data/logs").rglob("*.benchmark.tsv"):
             os.utime(file)
         return touched
+
+    def _part_protected(self) -> None:
+        """Part from DVC's cache what a job replaces together with something stale.
+
+        One job makes a cell's files of all seeds, and Snakemake refuses to replace a file that is
+        write-protected, as hard links of the cache are.
+        """
+
+        def made_with(path: str) -> str:
+            inputs = self.graph[path].inputs
+            return inputs.get("recipe") or made_with(next(iter(inputs.values())))
+
+        stale = {made_with(path) for path in self.reasons}
+        for path in self.graph:
+            file = self.folder / path
+            here = file.is_file() and not file.is_symlink()
+            if made_with(path) in stale and here and not os.access(file, os.W_OK):
+                _part(file)
 
     def _settle_once(self) -> int:
         ages: dict[str, int] = {}
@@ -150,7 +169,11 @@ class Ledger:
                 needed = max(map(age_as_input, here), default=0)
                 wanted = max(own, needed)
             if own != wanted:
-                os.utime(file, ns=(wanted, wanted), follow_symlinks=False)
+                try:
+                    os.utime(file, ns=(wanted, wanted), follow_symlinks=False)
+                except PermissionError:  # a hard link of a cache that somebody else owns
+                    _part(file)
+                    os.utime(file, ns=(wanted, wanted))
                 ages.pop(artifact.path, None)
                 moved += 1
         return moved
@@ -173,9 +196,11 @@ class Ledger:
 
 
 def _part(file: Path) -> None:
-    """Replace a file by a copy of its own, so that its age is nobody else's."""
+    """Replace a file by a writable copy of the same age, so that both are nobody else's."""
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     shutil.copyfile(file, partial)
+    age = file.stat().st_mtime_ns
+    os.utime(partial, ns=(age, age))
     os.replace(partial, file)
 
 

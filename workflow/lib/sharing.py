@@ -15,8 +15,8 @@ from pathlib import Path
 
 import paths
 from graph import Artifact
-from ledger import Ledger, recorded, table
-from study import StudyError
+from ledger import Ledger, table
+from signatures import StudyError
 
 DRAWN = ("collect", "table", "figure", "picture", "grid", "page", "audited")
 """Rules whose files are drawn from measurements; they need neither a GPU nor weights."""
