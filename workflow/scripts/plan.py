@@ -13,5 +13,6 @@ study = Study(snakemake.config, root)
 cooked = {path: recipes.digest(text) for path, text in recipes.cook(study).items()}
 print(overview.describe(study, ledger.Ledger(study.graph, cooked, Path.cwd()), Path.cwd()))
 missing = sharing.absent(study.graph, Path.cwd())
-if any(sharing.root_of(path, sharing.tracked(Path.cwd())) for path in missing):
+sizes = sharing.tracked(Path.cwd())
+if any(sharing.root_of(path, sizes) for path in missing):
     print(f"\n{sharing.told(missing, Path.cwd())}")
