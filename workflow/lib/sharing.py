@@ -15,7 +15,7 @@ from pathlib import Path
 
 import paths
 from graph import Artifact
-from ledger import Ledger, table
+from ledger import Ledger, recorded, table
 from signatures import StudyError
 
 DRAWN = ("collect", "table", "figure", "picture", "grid", "page", "audited")
@@ -61,17 +61,17 @@ def files(graph: Graph, wanted: str | None) -> list[str]:
     """
     if wanted == MEASUREMENTS:
         whole = measurements(graph)
-        recorded = behind(graph, whole)
+        light = behind(graph, whole)
     elif wanted:
         matching = {path for path in graph if fnmatch.fnmatch(path, wanted)}
-        whole, recorded = matching | behind(graph, matching), set()
+        whole, light = matching | behind(graph, matching), set()
     else:
-        whole, recorded = set(graph), set()
+        whole, light = set(graph), set()
     found = []
     for path, artifact in graph.items():
         if path in whole:
             found.append(path)
-        if path in whole | recorded and recorded(artifact):
+        if path in whole | light and recorded(artifact):
             found.append(paths.record(path))
     return found
 
