@@ -25,12 +25,16 @@ import outside
 import paths
 import overview
 import recipes
+import sharing
 import yaml
 from snakemake.utils import min_version, update_config, validate
 from study import Study, StudyError
 
 min_version("9.10")
 
+
+# Draw from measurements, without what they are made from.
+GIVEN = config.get("given")
 
 try:
     # `--config study=NAME` reads workflow/config/NAME.yaml, `study=FILE.yaml` any file, as data.
@@ -45,10 +49,17 @@ try:
     STUDY = Study(config, ROOT)
     if workflow.is_main_process:
         RECIPES = recipes.pin(STUDY, Path.cwd())
-        LEDGER = ledger.Ledger(STUDY.graph, RECIPES, Path.cwd())
+        ELSEWHERE = sharing.elsewhere(STUDY.graph, GIVEN)
+        LEDGER = ledger.Ledger(STUDY.graph, RECIPES, Path.cwd(), ELSEWHERE)
+        if GIVEN:
+            sharing.check_given(LEDGER)
         LEDGER.settle()
 except StudyError as error:
     raise WorkflowError(f"study {config.get('study', '?')}: {error}") from None
+
+
+# The record of an audit of everything; where measurements are given, not everything is here.
+AUDITED = [] if GIVEN else [paths.AUDIT.format(study=STUDY.name)]
 
 
 wildcard_constraints:
@@ -83,14 +94,19 @@ wildcard_constraints:
 rule all:
     input:
         overview.made_by(STUDY, "collect", "table", "figure", "picture", "grid", "page"),
-        paths.AUDIT.format(study=STUDY.name),
+        AUDITED,
 
 
 include: "workflow/rules/check.smk"
-include: "workflow/rules/prepare.smk"
-include: "workflow/rules/frozen.smk"
-include: "workflow/rules/cells.smk"
-include: "workflow/rules/exact.smk"
-include: "workflow/rules/encodings.smk"
-include: "workflow/rules/diffusion.smk"
+include: "workflow/rules/share.smk"
 include: "workflow/rules/report.smk"
+
+
+if not GIVEN:
+
+    include: "workflow/rules/prepare.smk"
+    include: "workflow/rules/frozen.smk"
+    include: "workflow/rules/cells.smk"
+    include: "workflow/rules/exact.smk"
+    include: "workflow/rules/encodings.smk"
+    include: "workflow/rules/diffusion.smk"

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,18 @@ def sha256(path: Path) -> str:
 class Ledger:
     """What the records below `folder` say about a graph."""
 
-    def __init__(self, graph: dict[str, Artifact], recipes: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        graph: dict[str, Artifact],
+        recipes: dict[str, str],
+        folder: Path,
+        elsewhere: Set[str] = frozenset(),
+    ) -> None:
+        """elsewhere: artifacts of which the record suffices where the file is not here."""
         self.graph = graph
         self.recipes = recipes
         self.folder = folder
+        self.elsewhere = elsewhere
         self.records: dict[str, dict[str, Any] | None] = {}
         self.reasons: dict[str, str] = {}
         for artifact in graph.values():
@@ -69,7 +77,9 @@ class Ledger:
         try:
             size = path.stat().st_size
         except OSError:
-            return "missing"
+            if artifact.path not in self.elsewhere:
+                return "missing"
+            size = None
         if not recorded(artifact):
             (source,) = artifact.inputs.values()
             return self.reasons.get(source, "")
@@ -77,7 +87,7 @@ class Ledger:
         self.records[artifact.path] = record
         if record is None or not {"sha256", "bytes", "inputs"} <= record.keys():
             return "has no readable record"
-        if record["bytes"] != size:
+        if size is not None and record["bytes"] != size:
             return f"has {size} bytes, its record says {record['bytes']}: truncated or foreign"
         for path_in in artifact.inputs.values():
             if path_in in self.reasons and recorded(self.graph[path_in]):
@@ -103,6 +113,7 @@ class Ledger:
         (hard links of DVC's cache, artifacts with the same bytes) move together, so this is
         repeated until nothing moves; a stale file is first parted from those it is linked with.
         """
+        self._part_protected()
         touched = 0
         for _ in range(len(self.graph) + 1):
             moved = self._settle_once()
@@ -113,6 +124,24 @@ class Ledger:
         for file in (self.folder / "data/logs").rglob("*.benchmark.tsv"):
             os.utime(file)
         return touched
+
+    def _part_protected(self) -> None:
+        """Part from DVC's cache what a job replaces together with something stale.
+
+        One job makes a cell's files of all seeds, and Snakemake refuses to replace a file that is
+        write-protected, as hard links of the cache are.
+        """
+
+        def made_with(path: str) -> str:
+            inputs = self.graph[path].inputs
+            return inputs.get("recipe") or made_with(next(iter(inputs.values())))
+
+        stale = {made_with(path) for path in self.reasons}
+        for path in self.graph:
+            file = self.folder / path
+            here = file.is_file() and not file.is_symlink()
+            if made_with(path) in stale and here and not os.access(file, os.W_OK):
+                _part(file)
 
     def _settle_once(self) -> int:
         ages: dict[str, int] = {}
@@ -128,7 +157,7 @@ class Ledger:
         for artifact in self.graph.values():
             file = self.folder / artifact.path
             reason = self.reasons.get(artifact.path, "")
-            if reason == "missing":
+            if not file.exists():
                 continue
             own = file.lstat().st_mtime_ns
             if reason:
@@ -136,10 +165,15 @@ class Ledger:
                 if own != wanted and file.lstat().st_nlink > 1:
                     _part(file)
             else:
-                needed = max((age_as_input(p) for p in artifact.inputs.values()), default=0)
+                here = [p for p in artifact.inputs.values() if (self.folder / p).exists()]
+                needed = max(map(age_as_input, here), default=0)
                 wanted = max(own, needed)
             if own != wanted:
-                os.utime(file, ns=(wanted, wanted), follow_symlinks=False)
+                try:
+                    os.utime(file, ns=(wanted, wanted), follow_symlinks=False)
+                except PermissionError:  # a hard link of a cache that somebody else owns
+                    _part(file)
+                    os.utime(file, ns=(wanted, wanted))
                 ages.pop(artifact.path, None)
                 moved += 1
         return moved
@@ -153,7 +187,8 @@ class Ledger:
             reason = self.reasons.get(artifact.path, "")
             if not reason and recorded(artifact):
                 record = self.records[artifact.path]
-                if record is not None and sha256(self.folder / artifact.path) != record["sha256"]:
+                file = self.folder / artifact.path
+                if file.exists() and record is not None and sha256(file) != record["sha256"]:
                     reason = "its bytes are not those of its record: damaged or edited"
             if reason:
                 rows.append({"artifact": artifact.path, "rule": artifact.rule, "reason": reason})
@@ -161,9 +196,11 @@ class Ledger:
 
 
 def _part(file: Path) -> None:
-    """Replace a file by a copy of its own, so that its age is nobody else's."""
+    """Replace a file by a writable copy of the same age, so that both are nobody else's."""
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     shutil.copyfile(file, partial)
+    age = file.stat().st_mtime_ns
+    os.utime(partial, ns=(age, age))
     os.replace(partial, file)
 
 

@@ -55,7 +55,7 @@ RESERVED = {
 NOTHING: dict[str, Any] = {"bases": {}, "partitions": {}, "methods": {}, "metrics": {}}
 """The section `classifier:` of a study without one."""
 
-COMMANDS = ("verify", "against")
+COMMANDS = ("verify", "against", "pull", "given")
 """Keys given on the command line to a target; no part of the study."""
 
 

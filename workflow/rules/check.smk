@@ -4,7 +4,7 @@
 rule figures:
     input:
         overview.made_by(STUDY, "table", "figure", "picture", "grid"),
-        paths.AUDIT.format(study=STUDY.name),
+        AUDITED,
 
 
 # One target for each folder of data/, for dvc.yaml.

@@ -130,22 +130,3 @@ for _base, _partition in diffusion_study.groups(STUDY):
             threads: 1
             script:
                 "../scripts/gauge.py"
-
-
-rule grid:
-    input:
-        unpack(
-            overview.aligned(
-                STUDY.graph,
-                [diffusion_paths.GRID.replace("{study}", STUDY.name)],
-            )
-        ),
-    output:
-        artifact=[diffusion_paths.GRID.replace("{study}", STUDY.name)],
-    benchmark:
-        "data/logs/grid/{picture}.benchmark.tsv"
-    wildcard_constraints:
-        picture=overview.either(STUDY.diffusion.pictures),
-    threads: 1
-    script:
-        "../scripts/grid.py"

@@ -34,21 +34,3 @@ rule certify:
         "data/logs/certify/{dataset}/{encoding}/s{s}.benchmark.tsv"
     script:
         "../scripts/certify.py"
-
-
-rule picture:
-    input:
-        unpack(
-            lambda wildcards: STUDY.graph[
-                encoding_paths.PICTURE_PNG.format(
-                    study=STUDY.name, dataset=wildcards.dataset
-                )
-            ].inputs
-        ),
-    output:
-        png=encoding_paths.PICTURE_PNG.replace("{study}", STUDY.name),
-        pdf=encoding_paths.PICTURE_PDF.replace("{study}", STUDY.name),
-    benchmark:
-        "data/logs/picture/{dataset}.benchmark.tsv"
-    script:
-        "../scripts/picture.py"

@@ -1,3 +1,6 @@
+# All that is drawn from measurements: no weights, no GPU.
+
+
 rule collect:
     input:
         recipe=paths.RECIPE["collect"].format(study=STUDY.name),
@@ -38,6 +41,43 @@ rule figure:
         "data/logs/figure/{figure}.benchmark.tsv"
     script:
         "../scripts/figure.py"
+
+
+rule picture:
+    input:
+        unpack(
+            lambda wildcards: STUDY.graph[
+                encoding_paths.PICTURE_PNG.format(
+                    study=STUDY.name, dataset=wildcards.dataset
+                )
+            ].inputs
+        ),
+    output:
+        png=encoding_paths.PICTURE_PNG.replace("{study}", STUDY.name),
+        pdf=encoding_paths.PICTURE_PDF.replace("{study}", STUDY.name),
+    benchmark:
+        "data/logs/picture/{dataset}.benchmark.tsv"
+    script:
+        "../scripts/picture.py"
+
+
+rule grid:
+    input:
+        unpack(
+            overview.aligned(
+                STUDY.graph,
+                [diffusion_paths.GRID.replace("{study}", STUDY.name)],
+            )
+        ),
+    output:
+        artifact=[diffusion_paths.GRID.replace("{study}", STUDY.name)],
+    benchmark:
+        "data/logs/grid/{picture}.benchmark.tsv"
+    wildcard_constraints:
+        picture=overview.either(STUDY.diffusion.pictures),
+    threads: 1
+    script:
+        "../scripts/grid.py"
 
 
 rule page:

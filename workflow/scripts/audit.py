@@ -6,17 +6,22 @@ from pathlib import Path
 
 import ledger
 import recipes
+import sharing
 from study import Study
 
 root = Path(snakemake.scriptdir).resolve().parents[1]
 study = Study(snakemake.config, root)
 cooked = {path: recipes.digest(text) for path, text in recipes.cook(study).items()}
-book = ledger.Ledger(study.graph, cooked, Path.cwd())
+elsewhere = sharing.elsewhere(study.graph, snakemake.config.get("given"))
+book = ledger.Ledger(study.graph, cooked, Path.cwd(), elsewhere)
 rows = book.audit()
 if rows:
+    missing = [row["artifact"] for row in rows if row["reason"] == "missing"]
+    stale = ledger.table([row for row in rows if row["reason"] != "missing"])
+    told = f"{len(missing)} are not here.\n{sharing.told(missing, Path.cwd())}" if missing else ""
     sys.exit(
         f"audit of {study.name}: {len(rows)} of {len(study.graph) - 1} artifacts are not what the "
-        f"study says. Run snakemake to make them anew.\n{ledger.table(rows)}"
+        f"study says. Run snakemake to make them anew.\n{stale}\n{told}"
     )
 counts = dict(sorted(Counter(a.rule for a in study.graph.values()).items()))
 counts.pop("audited")

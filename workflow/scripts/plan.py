@@ -5,9 +5,14 @@ from pathlib import Path
 import ledger
 import overview
 import recipes
+import sharing
 from study import Study
 
 root = Path(snakemake.scriptdir).resolve().parents[1]
 study = Study(snakemake.config, root)
 cooked = {path: recipes.digest(text) for path, text in recipes.cook(study).items()}
 print(overview.describe(study, ledger.Ledger(study.graph, cooked, Path.cwd()), Path.cwd()))
+missing = sharing.absent(study.graph, Path.cwd())
+sizes = sharing.tracked(Path.cwd())
+if any(sharing.root_of(path, sizes) for path in missing):
+    print(f"\n{sharing.told(missing, Path.cwd())}")

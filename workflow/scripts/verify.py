@@ -15,6 +15,7 @@ from pathlib import Path
 import compare
 import ledger
 import recipes
+import sharing
 import verdicts
 from graph import TIMINGS
 from study import Study
@@ -67,7 +68,8 @@ absent = sorted(p for p in chosen if not Path(p).is_file())
 if absent:
     sys.exit(
         f"verify: {len(absent)} of {len(chosen)} artifacts are not here, the first is {absent[0]}. "
-        "Run snakemake or dvc pull first."
+        "Run snakemake or dvc pull first.\n"
+        f"{sharing.told(absent, Path.cwd(), config.get('verify'))}"
     )
 with tempfile.TemporaryDirectory(dir=".snakemake", prefix="verify-") as folder:
     there = Path(config.get("against", folder)).resolve()

@@ -1,0 +1,325 @@
+"""Remotes of DVC (folder, SSH, S3), parts of a study, links into the cache.
+
+One published miniature for all tests; each clones it. No test writes into the published one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from miniature import Outcome, command, inodes, snakemake
+
+from unlearnflow import io
+
+Edit = Callable[[Path, str, str], None]
+NOTHING = "Nothing to be done"
+MODEL = "data/unlearned/classifier/digits-resnet_tiny/s0/class_3/{method}/u{u}.safetensors"
+CONFIG = "workflow/config/digits.yaml"
+FINETUNE = "src/unlearnflow/methods/classifier/finetune.py"
+
+
+def configure(folder: Path, url: str | None, link: str = "copy", **settings: object) -> None:
+    """Give a clone a cache of its own beside it, a kind of links and perhaps a remote."""
+    lines = ["[cache]", f"dir = {folder.parent / 'cache'}", f"type = {link}"]
+    if url is not None:
+        lines += ["[core]", "remote = lab", '[remote "lab"]', f"url = {url}"]
+        lines += [f"{name} = {value}" for name, value in settings.items()]
+    (folder / ".dvc/config.local").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def published(finished: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A finished miniature under git and DVC, pushed to the folder `lab` beside it."""
+    top = tmp_path_factory.getbasetemp()
+    top = top if worker_id == "master" else top.parent
+    folder = top / "published/project"
+    with open(top / "published.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (top / "published/done").exists():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            shutil.copytree(finished, folder, symlinks=True)
+            command(folder, "git", "init", "-q", "-b", "main")
+            command(folder, "dvc", "init", "-q")
+            configure(folder, str(folder.parent / "lab"))
+            command(folder, "dvc", "commit", "-q", "-f")
+            command(folder, "git", "add", "-A")
+            command(folder, "git", "commit", "-q", "-m", "study")
+            command(folder, "dvc", "push", "-q")
+            (top / "published/done").touch()
+    return folder
+
+
+@pytest.fixture
+def clone(published: Path, tmp_path: Path) -> Path:
+    """A clone without data and without a remote."""
+    folder = tmp_path / "clone"
+    command(tmp_path, "git", "clone", "-q", str(published), str(folder))
+    configure(folder, None)
+    return folder
+
+
+def artifacts(folder: Path) -> dict[str, str]:
+    """Return path -> SHA-256 of everything that DVC holds."""
+    return {path: io.sha256(folder / path) for path in inodes(folder)}
+
+
+def complete(objects: Path) -> set[str]:
+    """Return the names of a store's objects after comparing each with the MD5 of its bytes."""
+    found = set()
+    for file in objects.glob("files/md5/??/*"):
+        name = file.parent.name + file.name.removesuffix(".dir")
+        if not file.name.endswith(".tmp"):
+            assert hashlib.md5(file.read_bytes()).hexdigest() == name, file
+            found.add(name)
+    return found
+
+
+@contextmanager
+def serving(*words: str) -> Iterator[int]:
+    """Run a throw-away server (see servers.py) and yield its port."""
+    program = [sys.executable, str(Path(__file__).with_name("servers.py")), *words]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield int(server.stdout.readline())
+        finally:
+            server.kill()
+
+
+def shares(published: Path, clone: Path, url: str, **settings: object) -> None:
+    """Push what is published to a remote; a clone pulls the same bytes from there."""
+    configure(clone, url, **settings)
+    cache = clone.parent / "cache"
+    cache.symlink_to(published.parent / "cache")
+    command(clone, "dvc", "push", "-q")
+    cache.unlink()
+    command(clone, "dvc", "pull", "-q")
+    assert artifacts(clone) == artifacts(published)
+
+
+# ---------------------------------------------------------------- remotes
+
+
+def test_ssh(published: Path, clone: Path, tmp_path: Path) -> None:
+    with serving("sftp", "lab", "secret", "0") as port:
+        url = f"ssh://lab@127.0.0.1:{port}{tmp_path}/lab"
+        shares(published, clone, url, password="secret")
+    assert complete(tmp_path / "lab") == complete(published.parent / "lab")
+
+
+def test_s3(published: Path, clone: Path) -> None:
+    with serving("s3") as port:
+        server = f"http://127.0.0.1:{port}"
+        bucket = urllib.request.Request(f"{server}/bucket", method="PUT")
+        urllib.request.urlopen(bucket).close()
+        keys = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1"}
+        shares(published, clone, "s3://bucket/lab", endpointurl=server, **keys)
+
+
+def test_a_killed_push_is_resumed(published: Path, clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").symlink_to(published.parent / "cache")
+    whole = complete(published.parent / "lab")
+    with serving("sftp", "lab", "secret", "0.5") as port:
+        configure(clone, f"ssh://lab@127.0.0.1:{port}{tmp_path}/lab", password="secret", jobs=2)
+        push = subprocess.Popen([sys.executable, "-m", "dvc", "push", "-q"], cwd=clone)
+        last = time.monotonic() + 60
+        while len(list(tmp_path.glob("lab/files/md5/*/*[0-9a-f]"))) < 4:
+            assert push.poll() is None, "the push ended before it could be killed"
+            assert time.monotonic() < last
+            time.sleep(0.05)
+        push.send_signal(signal.SIGKILL)
+        push.wait()
+    before = complete(tmp_path / "lab")
+    assert 0 < len(before) < len(whole)
+    with serving("sftp", "lab", "secret", "0") as port:
+        configure(clone, f"ssh://lab@127.0.0.1:{port}{tmp_path}/lab", password="secret")
+        told = command(clone, "dvc", "status", "-c")
+        assert "new:" in told.text
+        told = command(clone, "dvc", "push")
+        assert f"{len(whole) - len(before)} files pushed" in told.text
+        assert "in sync" in command(clone, "dvc", "status", "-c").text
+    assert complete(tmp_path / "lab") == whole
+
+
+# ---------------------------------------------------------------- parts of a study
+
+
+def test_a_clone_without_a_remote_says_what_it_lacks(clone: Path) -> None:
+    told = snakemake(clone, "-n", "--config", "given=measurements", check=False)
+    assert told.status != 0
+    assert "files that the reports are drawn from are not here" in told.text
+    rows = {line.split()[0]: line.split()[1:] for line in told.text.splitlines() if line.split()}
+    assert rows["data/measured"][:2] == ["22", "22"]
+    assert float(rows["data/evidence"][2]) > 1  # megabytes
+    assert "names no DVC remote" in told.text
+    assert "data/measured" in snakemake(clone, "audit", check=False).text
+    assert not (clone / "data/measured").exists()
+    told = snakemake(clone, "pull", "--config", "pull=*/finetune/*", check=False)
+    assert told.status != 0
+    assert "names no DVC remote" in told.text
+    assert not (clone / "data/unlearned").exists()
+
+
+def test_reports_are_drawn_from_measurements_alone(
+    published: Path, clone: Path, edit: Edit
+) -> None:
+    configure(clone, str(published.parent / "lab"))
+    snakemake(clone, "pull", "--config", "pull=measurements")
+    folders = [clone / "data" / top for top in ("base", "unlearned", "shadowed", "evidence")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".json"}
+    told = snakemake(clone, "--config", "given=measurements")
+    assert "5 of 5 steps" in told.text  # collect, table, figure, page, all
+    ours, theirs = artifacts(clone), artifacts(published)
+    drawn = {p for p in ours if p.startswith("reports/")}
+    assert drawn >= {"reports/digits/figures/tradeoff.pdf", "reports/digits/index.html"}
+    assert {p: ours[p] for p in drawn} == {p: theirs[p] for p in drawn}
+    assert NOTHING in snakemake(clone, "--config", "given=measurements").text
+    # A method that was edited since is not in these measurements: no figure may say otherwise.
+    edit(clone / CONFIG, "gradient_ascent: {epochs: 1}", "gradient_ascent: {epochs: 2}")
+    told = snakemake(clone, "--config", "given=measurements", check=False)
+    assert told.status != 0
+    assert "gradient_ascent.json has changed since" in told.text
+
+
+def test_one_cell_comes_with_what_it_is_made_from(published: Path, clone: Path) -> None:
+    configure(clone, str(published.parent / "lab"))
+    told = snakemake(clone, "pull", "--config", "pull=data/unlearned/*/finetune/*")
+    cell = MODEL.format(method="finetune", u=0)
+    here = {p for p in inodes(clone) if not p.endswith(".npz.json")}
+    assert {p for p in here if p.startswith("data/unlearned")} == {cell, cell + ".json"}
+    assert "data/images/digits.npz" in here
+    assert not any(p.startswith(("data/evidence", "data/measured", "data/shadowed")) for p in here)
+    assert "8 files fetched, 8 wanted" in told.text
+    assert NOTHING in snakemake(clone, cell).text
+
+
+def test_a_remote_that_lost_a_file_costs_nothing_else(published: Path, clone: Path) -> None:
+    lab = clone.parent / "lab"
+    shutil.copytree(published.parent / "lab", lab)
+    lost = MODEL.format(method="finetune", u=0)
+    name = hashlib.md5((published / lost).read_bytes()).hexdigest()
+    (lab / "files/md5" / name[:2] / name[2:]).unlink()
+    configure(clone, str(lab))
+    mine = clone / "data/unlearned/mine"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("not recorded yet")
+    told = snakemake(clone, "pull", "--config", "pull=data/unlearned/*/finetune/*", check=False)
+    assert told.status != 0
+    assert "could not fetch" in told.text
+    assert mine.read_text() == "not recorded yet"
+
+
+# ---------------------------------------------------------------- links into the cache
+
+
+def needs(link: str, folder: Path) -> None:
+    """Skip where the file system has no such links."""
+    if link == "reflink":
+        (folder / "a").write_text("a")
+        words = ["cp", "--reflink=always", str(folder / "a"), str(folder / "b")]
+        if subprocess.run(words, check=False, capture_output=True).returncode:
+            pytest.skip("this file system has no reflinks (btrfs and xfs do)")
+
+
+def plainly(folder: Path, *words: str) -> Outcome:
+    """Run snakemake as a user who may not write write-protected files, which root may."""
+    caps = "-dac_override,-dac_read_search"
+    drop = ("setpriv", f"--bounding-set={caps}", f"--inh-caps={caps}")
+    plain = drop if os.geteuid() == 0 else ()
+    return command(folder, *plain, str(Path(sys.executable).with_name("snakemake")), *words)
+
+
+@pytest.mark.parametrize("link", ["hardlink", "symlink", "reflink"])
+def test_the_treaty_holds_with_links(link: str, published: Path, clone: Path, edit: Edit) -> None:
+    needs(link, clone.parent)
+    configure(clone, str(published.parent / "lab"), link)
+    command(clone, "dvc", "pull", "-q")
+    kept = complete(clone.parent / "cache")
+    model = clone / MODEL.format(method="finetune", u=0)
+    assert model.is_symlink() == (link == "symlink")
+    assert (model.stat().st_nlink > 1) == (link == "hardlink")
+    finetune = clone / FINETUNE
+    finetune.write_text(finetune.read_text() + "\n# a remark\n")
+    assert NOTHING in plainly(clone, "-n").text
+    edit(clone / "src/unlearnflow/shared_by_two.py", "VALUE = 1", "VALUE = 2")
+    told = plainly(clone, "-n", "data_unlearned", "data_shadowed").text
+    rows = {line.split()[0]: line.split()[1:] for line in told.splitlines() if line.split()}
+    assert rows["unlearn"] == ["2"]
+    assert rows["shadow"] == ["1"]
+    assert "base" not in rows
+    edit(clone / "src/unlearnflow/shared_by_two.py", "VALUE = 2", "VALUE = 1")
+    # One job makes the models of all seeds: it replaces a current one, a link, beside a new one.
+    edit(clone / CONFIG, "unlearning: [0]", "unlearning: [0, 1]")
+    before = io.sha256(model)
+    plainly(clone, MODEL.format(method="finetune", u=1))
+    assert (clone / MODEL.format(method="finetune", u=1)).is_file()
+    assert not model.is_symlink()
+    assert io.sha256(model) == before
+    assert complete(clone.parent / "cache") >= kept
+
+
+@pytest.mark.parametrize("link", ["hardlink", "symlink"])
+def test_writes_never_reach_through_a_link(link: str, tmp_path: Path) -> None:
+    cached, artifact = tmp_path / "cached", tmp_path / "artifact.json"
+    cached.write_text("cached")
+    cached.chmod(0o444)
+    (os.link if link == "hardlink" else os.symlink)(cached, artifact)
+    with pytest.raises(KeyError), io.atomic(artifact) as file:
+        file.write({}["interrupted"])
+    assert artifact.read_text() == cached.read_text() == "cached"
+    io.write_json(artifact, {"new": 1})
+    assert io.read_json(artifact) == {"new": 1}
+    assert cached.read_text() == "cached"
+    assert cached.stat().st_mode & 0o777 == 0o444
+
+
+def test_a_cache_of_somebody_else_gives_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only its owner may change a file's age; a hard link of a shared cache is parted instead."""
+    from graph import Artifact
+    from ledger import Ledger
+
+    cached, made = tmp_path / "cached", tmp_path / "data/images/d.npz"
+    cached.write_text("bytes")
+    made.parent.mkdir(parents=True)
+    os.link(cached, made)
+    os.utime(cached, (1, 1))
+    recipe = tmp_path / "data/recipes/images/d.json"
+    io.write_json(recipe, {})
+    digest = io.sha256(recipe)
+    record = {
+        "sha256": io.sha256(made),
+        "bytes": 5,
+        "inputs": {"data/recipes/images/d.json": digest},
+    }
+    io.write_json(f"{made}.json", record)
+    plain = os.utime
+
+    def utime(path: Path, *words: object, **keys: object) -> None:
+        if Path(path).exists() and Path(path).samefile(cached):
+            raise PermissionError
+        plain(path, *words, **keys)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "utime", utime)
+    graph = {"data/images/d.npz": Artifact("data/images/d.npz", "images",
+                                           {"recipe": "data/recipes/images/d.json"})}  # fmt: skip
+    book = Ledger(graph, {"data/recipes/images/d.json": digest}, tmp_path)
+    assert book.reasons == {}
+    assert book.settle() == 1
+    assert made.read_text() == "bytes"
+    assert made.stat().st_mtime_ns >= recipe.stat().st_mtime_ns
+    assert not made.samefile(cached)

@@ -1,0 +1,159 @@
+"""What a clone must fetch for a purpose, and what is missing when it has not.
+
+DVC tracks folders; a study is a list of files in them. A record (`X.json`) stands for an artifact
+whose bytes are not needed here. Standard library only.
+"""
+
+from __future__ import annotations
+
+import configparser
+import fnmatch
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import paths
+from graph import Artifact
+from ledger import Ledger, recorded, table
+from signatures import StudyError
+
+DRAWN = ("collect", "table", "figure", "picture", "grid", "page", "audited")
+"""Rules whose files are drawn from measurements; they need neither a GPU nor weights."""
+MEASUREMENTS = "measurements"
+"""What `--config pull=` and `--config given=` call all that a study's reports are drawn from."""
+
+Graph = dict[str, Artifact]
+
+
+def behind(graph: Graph, chosen: Iterable[str]) -> set[str]:
+    """Return all that the chosen artifacts are made from, themselves left out."""
+    chosen = set(chosen)
+    found: set[str] = set()
+    todo = list(chosen)
+    while todo:
+        for path in graph[todo.pop()].inputs.values():
+            if path in graph and path not in found:
+                found.add(path)
+                todo.append(path)
+    return found - chosen
+
+
+def measurements(graph: Graph) -> set[str]:
+    """Return what reports are drawn from: measurements, run times, evidence that is pictured."""
+    drawn = [a for a in graph.values() if a.rule in DRAWN]
+    used = {path for a in drawn for path in a.inputs.values() if path in graph}
+    return {path for path in used if graph[path].rule not in DRAWN}
+
+
+def elsewhere(graph: Graph, given: str | None) -> frozenset[str]:
+    """Return the artifacts of which the record suffices: none, unless measurements are given."""
+    if given is None:
+        return frozenset()
+    return frozenset(behind(graph, measurements(graph)))
+
+
+def files(graph: Graph, wanted: str | None) -> list[str]:
+    """Return the files to fetch, in the graph's order.
+
+    wanted: None (the whole study), `measurements` (those, and the records of all that they are
+    made from), or a glob (the artifacts that match, and all that they are made from).
+    """
+    if wanted == MEASUREMENTS:
+        whole = measurements(graph)
+        light = behind(graph, whole)
+    elif wanted:
+        matching = {path for path in graph if fnmatch.fnmatch(path, wanted)}
+        whole, light = matching | behind(graph, matching), set()
+    else:
+        whole, light = set(graph), set()
+    found = []
+    for path, artifact in graph.items():
+        if path in whole:
+            found.append(path)
+        if path in whole | light and recorded(artifact):
+            found.append(paths.record(path))
+    return found
+
+
+def tracked(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return path -> (bytes, files) of what DVC tracks, from `dvc.lock` and `*.dvc` files."""
+    found = {}
+    for file in [folder / "dvc.lock", *sorted(folder.glob("*/*.dvc"))]:
+        if not file.is_file():
+            continue
+        above = file.parent.relative_to(folder)
+        for item in re.split(r"^\s*- ", file.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            keys = dict(re.findall(r"^\s*(\w+): (.+)$", item, flags=re.MULTILINE))
+            if "path" in keys and "size" in keys:
+                path = (above / keys["path"]).as_posix()
+                found[path] = (int(keys["size"]), int(keys.get("nfiles", 1)))
+    return found
+
+
+def root_of(path: str, roots: Iterable[str]) -> str:
+    """Return the tracked path that is this one or a folder above it, or ''."""
+    return next((r for r in roots if path == r or path.startswith(r + "/")), "")
+
+
+def has_remote(folder: Path) -> bool:
+    """Whether the clone's own DVC configuration names a remote."""
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    config.read([folder / ".dvc/config", folder / ".dvc/config.local"], encoding="utf-8")
+    return any("remote" in section for section in config.sections())
+
+
+def told(missing: list[str], folder: Path, wanted: str | None = None) -> str:
+    """Return where missing files can be had: tracked folders, their size, the command.
+
+    wanted: what `snakemake pull` must be asked for (see `files`).
+    """
+    sizes = tracked(folder)
+    count = Counter(root_of(path, sizes) for path in missing)
+    untracked = count.pop("", 0)
+    rows = [
+        {
+            "tracked by DVC": root,
+            "missing here": n,
+            "of files": sizes[root][1],
+            "MB": f"{sizes[root][0] / 1e6:.1f}",
+        }
+        for root, n in sorted(count.items())
+    ]
+    lines = [table(rows)] if rows else []
+    if untracked:
+        lines.append(f"DVC does not track {untracked} of them: only a run makes these.")
+    if rows:
+        pull = "`snakemake pull" + (f' --config "pull={wanted}"`' if wanted else "`")
+        if not has_remote(folder):
+            pull = (
+                "This clone names no DVC remote: `dvc remote add -d NAME URL` (a folder, ssh://... "
+                f"or s3://...), then {pull}"
+            )
+        else:
+            pull = f"Fetch them: {pull}"
+        lines.append(f"{pull}. Or make them anew: `snakemake`.")
+    return "\n".join(lines)
+
+
+def absent(wanted: Iterable[str], folder: Path) -> list[str]:
+    """Return the files that are not here."""
+    return [path for path in wanted if not (folder / path).is_file()]
+
+
+def check_given(book: Ledger) -> None:
+    """Refuse to draw from measurements that are not here or not what the study says. StudyError."""
+    missing = absent(files(book.graph, MEASUREMENTS), book.folder)
+    if missing:
+        raise StudyError(
+            f"given={MEASUREMENTS}: {len(missing)} of the files that the reports are drawn from "
+            f"are not here, the first is {missing[0]}.\n{told(missing, book.folder, MEASUREMENTS)}"
+        )
+    stale = [p for p in book.reasons if book.graph[p].rule not in DRAWN]
+    if stale:
+        rows = [{"artifact": p, "reason": book.reasons[p]} for p in stale[:5]]
+        raise StudyError(
+            f"given={MEASUREMENTS}: {len(stale)} artifacts are not what the study says; these come "
+            f"first:\n{table(rows)}\nA changed study needs more than its measurements: fetch the "
+            "rest with `snakemake pull` and run `snakemake` without given=."
+        )
