@@ -18,6 +18,7 @@ import diffusion_study
 import encoding_paths
 import exact_paths
 import exact_study
+import families
 import frozen_paths
 import frozen_study
 import ledger
@@ -90,3 +91,7 @@ include: "workflow/rules/exact.smk"
 include: "workflow/rules/encodings.smk"
 include: "workflow/rules/diffusion.smk"
 include: "workflow/rules/report.smk"
+
+
+# These rules are named after what the study contains.
+families.hand_down(workflow, "draw", "gauge")

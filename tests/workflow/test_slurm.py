@@ -1,0 +1,217 @@
+"""A study through SLURM: every job by sbatch, faults on the way, the bytes of a local run.
+
+The cluster is a throw-away one (cluster.py). The study is the miniature without its population of
+models and with three methods, so that the file stays within minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cluster
+import miniature
+import pytest
+import yaml
+from cluster import Cluster, Job
+
+import families
+from unlearnflow import io
+
+PROFILE = miniature.ROOT / "workflow/profiles/slurm/config.yaml"
+LEFT_OUT = (
+    "    gradient_ascent: {epochs: 1}\n",
+    "    tug_of_war: {}\n",
+    "    reference_lira: {}\n",
+    "  shadows: {models: 4, partitions: [class_3], methods: [finetune]}\n",
+)
+TOO_LITTLE = 350
+"""MB that the first attempt of a job of evidence asks for: less than PyTorch needs."""
+
+
+def settings(path: Path = PROFILE) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(path.read_text())
+    return read
+
+
+def lab_profile(folder: Path) -> dict[str, Any]:
+    """The profile as a lab with this cluster would edit it, in a folder of its own."""
+    profile = settings()
+    profile |= {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 1}
+    profile["default-resources"]["mem_mb"] = "1500 * attempt"
+    for said in profile["set-resources"].values():
+        said |= {"slurm_partition": "gpu", "gpu": 1, "mem_mb": "2000 * attempt"}
+    small = {"mem_mb": f"{TOO_LITTLE} * 4 ** (attempt - 1)"}
+    profile["set-resources"] |= {"evidence": small}
+    profile["group-components"] |= dict.fromkeys(("unlearn", "evidence", "measure"), 2)
+    path = folder / "workflow/profiles/lab/config.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump(profile))
+    return profile
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster of the test's own; where none can be started, the run says so at its end."""
+    if why := cluster.missing():
+        pytest.skip(f"NOT TESTED: SLURM ({why})")
+    with Cluster(tmp_path / "slurm") as started:
+        yield started
+
+
+Fault = Callable[[Cluster, list[Job]], str]
+
+
+def run(
+    slurm: Cluster, folder: Path, *words: str, faults: dict[str, Fault], limit: float = 900
+) -> tuple[int, str, dict[str, str], list[tuple[float, Job]]]:
+    """Run snakemake and inject each fault once, as soon as its function returns something.
+
+    Returns the exit status, what was printed, what the faults returned, and every change of
+    every job's state.
+    """
+    environment = {**os.environ, **slurm.env, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PYTHONPYCACHEPREFIX"] = str(slurm.top / "pycache")
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    log = folder / "printed.log"
+    done: dict[str, str] = {}
+    history: list[tuple[float, Job]] = []
+    last: dict[str, Job] = {}
+    began = time.monotonic()
+    with open(log, "w") as printed:
+        process = subprocess.Popen(
+            ["snakemake", *words], cwd=folder, stdout=printed, stderr=subprocess.STDOUT,
+            env=environment,
+        )  # fmt: skip
+        try:
+            while process.poll() is None:
+                assert time.monotonic() - began < limit, log.read_text()
+                jobs = slurm.jobs()
+                for job in jobs:
+                    if last.get(job.id) != job:
+                        last[job.id] = job
+                        history.append((time.monotonic() - began, job))
+                for name, fault in faults.items():
+                    if name not in done and (what := fault(slurm, jobs)):
+                        done[name] = what
+                        print(f"{time.monotonic() - began:6.1f} FAULT {name}: {what}")
+                time.sleep(0.3)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    for seconds, job in history:
+        print(f"{seconds:6.1f} {job}")
+    text = log.read_text()
+    print(text)
+    return process.returncode, text, done, history
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Path -> SHA-256 of all artifacts, records, recipes and reports; run times aside."""
+    files = [p for top in ("data", "reports") for p in sorted((folder / top).rglob("*"))]
+    return {
+        p.relative_to(folder).as_posix(): io.sha256(p)
+        for p in files
+        if p.is_file() and p.relative_to(folder).parts[1] not in ("logs", "timing")
+    }
+
+
+def running(jobs: list[Job], word: str) -> list[Job]:
+    return [j for j in jobs if j.state == "RUNNING" and word in j.comment]
+
+
+def cancel(slurm: Cluster, jobs: list[Job]) -> str:
+    """End one running job of unlearning."""
+    for job in running(jobs, "rule_unlearn"):
+        slurm.tell("scancel", job.id)
+        return job.id
+    return ""
+
+
+def drain(slurm: Cluster, jobs: list[Job]) -> str:
+    """Take a node that gathers evidence out of service; what runs there goes on."""
+    for job in running(jobs, "rule_evidence"):
+        words = ("update", f"nodename={job.node}", "state=drain", "reason=test")
+        slurm.tell("scontrol", *words)
+        return job.node
+    return ""
+
+
+def restart(slurm: Cluster, jobs: list[Job]) -> str:
+    """End the controller while a measurement runs, and start it again 12 s later."""
+    for job in running(jobs, "rule_measure"):
+        slurm.stop_controller()
+        assert "Unable to contact" in slurm.tell("squeue", check=False).stderr  # takes 9 s
+        time.sleep(3)
+        slurm.start_controller("-r")
+        return job.id
+    return ""
+
+
+def resume(slurm: Cluster, jobs: list[Job]) -> str:
+    """Give drained nodes back when the report is being made."""
+    if running(jobs, "rule_report"):
+        drained = [n for n, state in slurm.states().items() if state.startswith("drain")]
+        for node in drained:
+            slurm.tell("scontrol", "update", f"nodename={node}", "state=resume")
+        return ",".join(drained)
+    return ""
+
+
+def test_a_study_survives_the_faults_of_a_cluster(
+    slurm: Cluster, copy: Path, tmp_path: Path, edit: Callable[[Path, str, str], None]
+) -> None:
+    """scancel, out of memory, a drained node, a restarted controller: the bytes of a local run."""
+    folder = miniature.make(tmp_path / "far")
+    for project in (copy, folder):
+        for line in LEFT_OUT:
+            edit(project / "workflow/config/digits.yaml", line, "")
+    lab_profile(folder)
+    status, text, done, history = run(
+        slurm, folder, "--workflow-profile", "workflow/profiles/lab",
+        faults={"scancel": cancel, "drain": drain, "controller": restart, "resume": resume},
+    )  # fmt: skip
+    assert status == 0, text
+    assert set(done) == {"scancel", "drain", "controller", "resume"}
+    ended = {job.id: job for _, job in history}
+    # Every stage went through sbatch, and nothing but the audit stayed here.
+    stages = ("prepare", "base", "unlearn", "evidence", "measure", "report")
+    assert all(any(f"rule_{stage}" in j.comment for j in ended.values()) for stage in stages)
+    assert set(re.findall(r"^localrule (\w+):", text, re.M)) <= {"audited", "all"}
+    # Learning had a GPU of the node that has some; the rest had none.
+    learnt = [j for j in ended.values() if re.match("rule_(base|unlearn)", j.comment)]
+    assert {(j.node, j.gres) for j in learnt} <= {("gpu1", "gres:gpu:1"), ("gpu1", "gpu:1")}
+    assert {j.gres for j in ended.values() if j not in learnt} == {"N/A"}
+    # The faults struck, and each cost one more attempt at most.
+    assert ended[done["scancel"]].state == "CANCELLED"
+    killed = [j for j in ended.values() if j.state in ("FAILED", "OUT_OF_MEMORY")]
+    assert killed
+    assert all("evidence" in j.comment for j in killed)
+    assert "exceeded memory limit" in "".join(
+        (slurm.top / f"{n}.log").read_text() for n in cluster.NODES
+    )
+    assert ended[done["controller"]].state == "COMPLETED"
+    assert text.count("Trying to restart") == len(killed) + 1
+    # Nobody started on the drained node before it was given back.
+    began = {j.id: s for s, j in reversed(history) if j.state == "RUNNING"}
+    drained_at = min(s for s, j in history if j.state == "RUNNING" and "evidence" in j.comment)
+    later = [ended[i] for i, s in began.items() if s > drained_at + 2 and ended[i] not in learnt]
+    assert later
+    assert done["drain"] not in {j.node for j in later}
+
+    miniature.snakemake(copy)  # the local run: cells are there, the smaller report is made anew
+    ours, theirs = content(folder), content(copy)
+    names = {p for p in ours if not p.startswith("reports/digits/audit")}
+    assert len(names) > 30
+    different = {p for p in names if ours[p] != theirs.get(p)}
+    assert not different
