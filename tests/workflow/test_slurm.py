@@ -6,7 +6,6 @@ models and with three methods, so that the file stays within minutes.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -45,7 +44,7 @@ def settings(path: Path = PROFILE) -> dict[str, Any]:
 def lab_profile(folder: Path) -> dict[str, Any]:
     """The profile as a lab with this cluster would edit it, in a folder of its own."""
     profile = settings()
-    profile |= {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 1}
+    profile["slurm-init-seconds-before-status-checks"] = 1
     profile["default-resources"]["mem_mb"] = "1500 * attempt"
     for said in profile["set-resources"].values():
         said |= {"slurm_partition": "gpu", "gpu": 1, "mem_mb": "2000 * attempt"}
@@ -215,3 +214,154 @@ def test_a_study_survives_the_faults_of_a_cluster(
     assert len(names) > 30
     different = {p for p in names if ours[p] != theirs.get(p)}
     assert not different
+
+
+TOY = """\
+rule all:
+    input: expand("seen/{i}.txt", i=range(3)), "moved.txt"
+
+rule seen:
+    output: "seen/{i}.txt"
+    resources: gpu=1, slurm_partition="gpu"
+    shell: "echo $CUDA_VISIBLE_DEVICES $SLURM_ARRAY_TASK_ID > {output}; sleep 3"
+
+rule moved:
+    output: "moved.txt"
+    shell: "sleep 3; touch {output}"
+"""
+ASKED = """\
+executor: slurm
+jobs: 20
+slurm-requeue: true
+slurm-array-jobs: seen
+slurm-status-attempts: 100
+slurm-init-seconds-before-status-checks: 1
+default-resources: {slurm_account: default, slurm_partition: cpu, mem_mb: 600, runtime: 5}
+"""
+
+
+def lose(slurm: Cluster, jobs: list[Job]) -> str:
+    """Declare the node of a running job down; SLURM puts the job back into the queue."""
+    for job in running(jobs, "rule_moved"):
+        slurm.tell("scontrol", "update", f"nodename={job.node}", "state=down", "reason=test")
+        return job.node
+    return ""
+
+
+def test_an_array_sees_the_gpus_it_was_given_and_a_lost_node_requeues(
+    slurm: Cluster, tmp_path: Path
+) -> None:
+    folder = tmp_path / "toy"
+    (folder / "profile").mkdir(parents=True)
+    (folder / "Snakefile").write_text(TOY)
+    (folder / "profile/config.yaml").write_text(ASKED)
+    status, text, done, history = run(
+        slurm, folder, "--workflow-profile", "profile", faults={"node down": lose}
+    )
+    assert status == 0, text
+    ended = {job.id: job for _, job in history}
+    seen = [(folder / f"seen/{i}.txt").read_text().split() for i in range(3)]
+    assert {task for _, task in seen} == {"1", "2", "3"}
+    assert len({i.split("_")[0] for i in ended if "_" in i}) == 1
+    # Three tasks on two devices: each saw one device, and both were used.
+    assert {device for device, _ in seen} == {"0", "1"}
+    # The job ran twice under one number; Snakemake saw no failure.
+    (moved,) = [j for j in ended.values() if "moved" in j.comment]
+    states = [j.state for _, j in history if j.id == moved.id and j.state != "COMPLETING"]
+    assert "RUNNING PENDING RUNNING" in " ".join(states)
+    assert moved.state == "COMPLETED"
+    assert done
+    assert "Trying to restart" not in text
+
+
+def test_the_profile_repeats_what_the_default_says_and_names_real_rules() -> None:
+    ours, default = settings(), settings(PROFILE.parents[1] / "default/config.yaml")
+    assert {k: ours[k] for k in default if k != "cores"} == {
+        k: v for k, v in default.items() if k != "cores"
+    }
+    text = "".join(p.read_text() for p in (miniature.ROOT / "workflow/rules").glob("*.smk"))
+    rules = set(re.findall(r"^rule (\w+):", text, re.M)) | {"draw", "gauge"}
+    for name in re.findall(r'f"(\w+)\{_kind\}"', text):
+        rules |= {name, name + "_deterministic"}
+    assert {*ours["set-resources"], *ours["groups"]} <= rules
+    assert set(ours["group-components"]) <= set(ours["groups"].values())
+    for said in (ours["default-resources"], *ours["set-resources"].values()):
+        for name in ("mem_mb", "runtime"):
+            first, second = (eval(said[name], {"attempt": n}) for n in (1, 2))
+            assert second > first > 0
+
+
+def test_a_profile_speaks_of_families_of_rules() -> None:
+    rules = [SimpleNamespace(name=n, resources={"gpu": 0}, group=None)
+             for n in ("draw_a_b_0", "gauge_a_b_1", "drawn", "base")]  # fmt: skip
+    families.hand_down(
+        SimpleNamespace(
+            rules=rules,
+            resource_settings=SimpleNamespace(overwrite_resources={"draw": {"gpu": 1}}),
+            group_settings=SimpleNamespace(overwrite_groups={"gauge": "measure"}),
+        ),
+        "draw",
+        "gauge",
+    )
+    assert [r.resources["gpu"] for r in rules] == [1, 0, 0, 0]
+    assert [r.group for r in rules] == [None, "measure", None, None]
+
+
+def looks(folder: Path) -> dict[str, tuple[int, int]]:
+    """Path -> inode and age of every file but Snakemake's own."""
+    return {
+        p.relative_to(folder).as_posix(): (p.stat().st_ino, p.stat().st_mtime_ns)
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and not {".snakemake", "__pycache__", "logs"} & set(p.parts)
+    }
+
+
+def test_the_profile_changes_no_recipe_and_needs_no_slurm_to_plan(copy: Path) -> None:
+    """A finished study is finished under the profile too, also where SLURM is not installed."""
+    before = looks(copy)
+    told = without_slurm(copy, "--workflow-profile", "workflow/profiles/slurm", "-n", "all")
+    assert told.returncode == 0, told.stdout
+    assert "Nothing to be done" in told.stdout
+    assert looks(copy) == before
+
+
+def test_without_slurm_a_run_says_which_program_is_missing(copy: Path) -> None:
+    (copy / "data/partition/digits/class_3.npz").unlink()
+    told = without_slurm(
+        copy, "--workflow-profile", "workflow/profiles/slurm", "--retries", "0", "data_partition"
+    )
+    assert told.returncode != 0
+    assert re.search(r"sbatch|sacctmgr|sinfo|squeue", told.stdout)
+
+
+def without_slurm(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run snakemake where no program of SLURM is to be found."""
+    tools = folder.parent / "tools"
+    tools.mkdir(exist_ok=True)
+    for name in ("bash", "sh", "which", "uname", "env", "git"):
+        if (found := cluster.which(name)) and not (tools / name).exists():
+            (tools / name).symlink_to(found)
+    return subprocess.run(
+        [Path(sys.executable).with_name("snakemake"), *words], cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=300,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{tools}"},
+    )  # fmt: skip
+
+
+def test_a_remote_job_that_reads_the_rules_writes_nothing_but_its_output(
+    copy: Path, edit: Callable[[Path, str, str], None]
+) -> None:
+    """Only the main process pins recipes and sets ages, although each job parses the Snakefile."""
+    edit(copy / "src/unlearnflow/shared_by_two.py", "VALUE = 1", "VALUE = 2")
+    before = looks(copy)
+    miniature.snakemake(
+        copy, "--target-jobs", "partition:dataset=digits,partition=class_3",
+        "--allowed-rules", "partition", "--mode", "remote", "--force", "--nolock", "--cores", "1",
+    )  # fmt: skip
+    after = looks(copy)
+    changed = {p for p in before.keys() | after.keys() if before.get(p) != after.get(p)}
+    output = "data/partition/digits/class_3.npz"
+    assert changed == {output, output + ".json"}
+    miniature.snakemake(copy, "-n", "all")  # the main process does see that the code has changed
+    after = looks(copy)
+    assert any("/finetune.json" in p and after[p] != before[p] for p in before)
