@@ -2,6 +2,7 @@
 # the study's graph (workflow/lib/study.py). Recipes are pinned here, once, before any job.
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -95,3 +96,12 @@ include: "workflow/rules/report.smk"
 
 # These rules are named after what the study contains.
 families.hand_down(workflow, "draw", "gauge")
+
+
+# Version 2.8.0 of the executor waits for ever for a group that it could not submit.
+onstart:
+    if workflow.executor_plugin.name == "slurm" and shutil.which("sbatch") is None:
+        raise WorkflowError(
+            "executor slurm: there is no program `sbatch` on PATH. Start on a machine that "
+            "submits to the cluster, or leave out --workflow-profile to run here."
+        )
