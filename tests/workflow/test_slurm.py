@@ -292,19 +292,11 @@ def test_the_profile_repeats_what_the_default_says_and_names_real_rules() -> Non
 
 
 def test_a_profile_speaks_of_families_of_rules() -> None:
-    rules = [SimpleNamespace(name=n, resources={"gpu": 0}, group=None)
-             for n in ("draw_a_b_0", "gauge_a_b_1", "drawn", "base")]  # fmt: skip
-    families.hand_down(
-        SimpleNamespace(
-            rules=rules,
-            resource_settings=SimpleNamespace(overwrite_resources={"draw": {"gpu": 1}}),
-            group_settings=SimpleNamespace(overwrite_groups={"gauge": "measure"}),
-        ),
-        "draw",
-        "gauge",
-    )
+    names = ("draw_a_b_0", "gauge_a_b_1", "drawn", "base")
+    rules = [SimpleNamespace(name=n, resources={"gpu": 0}) for n in names]
+    asked = SimpleNamespace(overwrite_resources={"draw": {"gpu": 1}})
+    families.hand_down(SimpleNamespace(rules=rules, resource_settings=asked), "draw", "gauge")
     assert [r.resources["gpu"] for r in rules] == [1, 0, 0, 0]
-    assert [r.group for r in rules] == [None, "measure", None, None]
 
 
 def looks(folder: Path) -> dict[str, tuple[int, int]]:

@@ -9,15 +9,13 @@ from typing import Any
 
 
 def hand_down(workflow: Any, *families: str) -> None:
-    """Give each rule FAMILY_... the resources and the group that the profile gives FAMILY.
+    """Give each rule FAMILY_... the resources that the profile gives FAMILY.
 
     workflow: Snakemake's, with all rules defined. Resources of the profile override those of the
     rules, as they do for a rule of that very name.
     """
     resources = workflow.resource_settings.overwrite_resources or {}
-    groups = workflow.group_settings.overwrite_groups or {}
     for rule in workflow.rules:
         for family in families:
             if rule.name.startswith(family + "_"):
                 rule.resources.update(resources.get(family, {}))
-                rule.group = groups.get(family)
