@@ -147,13 +147,16 @@ def drain(slurm: Cluster, jobs: list[Job]) -> str:
 
 
 def restart(slurm: Cluster, jobs: list[Job]) -> str:
-    """End the controller while a measurement runs, and start it again 12 s later."""
-    for job in running(jobs, "rule_measure"):
-        slurm.stop_controller()
-        assert "Unable to contact" in slurm.tell("squeue", check=False).stderr  # takes 9 s
-        time.sleep(3)
-        slurm.start_controller("-r")
-        return job.id
+    """End the controller while a base learns, and start it again a few seconds later.
+
+    Only once its step runs: one that is asked for in between waits for minutes.
+    """
+    for job in running(jobs, "rule_base"):
+        if f"{job.id}.0" in slurm.tell("squeue", "-s", "-h", "-o", "%i").stdout.split():
+            slurm.stop_controller()
+            time.sleep(4)
+            slurm.start_controller("-r")
+            return job.id
     return ""
 
 
