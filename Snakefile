@@ -2,6 +2,7 @@
 # the study's graph (workflow/lib/study.py). Recipes are pinned here, once, before any job.
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import diffusion_study
 import encoding_paths
 import exact_paths
 import exact_study
+import families
 import frozen_paths
 import frozen_study
 import ledger
@@ -110,3 +112,16 @@ if not GIVEN:
     include: "workflow/rules/exact.smk"
     include: "workflow/rules/encodings.smk"
     include: "workflow/rules/diffusion.smk"
+
+
+# These rules are named after what the study contains.
+families.hand_down(workflow, "draw", "gauge")
+
+
+# Version 2.8.0 of the executor waits for ever for a group that it could not submit.
+onstart:
+    if workflow.executor_plugin.name == "slurm" and shutil.which("sbatch") is None:
+        raise WorkflowError(
+            "executor slurm: there is no program `sbatch` on PATH. Start on a machine that "
+            "submits to the cluster, or leave out --workflow-profile to run here."
+        )

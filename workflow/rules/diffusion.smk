@@ -127,6 +127,8 @@ for _base, _partition in diffusion_study.groups(STUDY):
                 artifact=_outputs,
             benchmark:
                 f"data/logs/gauge/{_base}/{_partition}/{_i}/{{metric}}.n{len(_outputs)}.benchmark.tsv"
+            group:
+                "measure"
             threads: 1
             script:
                 "../scripts/gauge.py"
