@@ -69,6 +69,7 @@ case "$*" in
   *--name*) exec squeue --states=all --noheader --format="%i|%T" --name "$last" ;;
 esac"""
 """What the executor asks sacct, answered by the controller."""
+ASKED = "JobArrayID:20|,State:20|,Comment:300|,NodeList:40|,tres-per-job:40"
 
 
 def missing() -> str:
@@ -97,7 +98,7 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> N
 
 @dataclass(frozen=True)
 class Job:
-    """A line of squeue: id, state, what the plug-in wrote as comment, node, requested GPUs."""
+    """A line of squeue: id, state, what the plug-in wrote as comment, node, GPUs asked for."""
 
     id: str
     state: str
@@ -195,9 +196,9 @@ class Cluster:
     def jobs(self) -> list[Job]:
         """All jobs that the controller remembers, ended ones with them."""
         told = self.tell(
-            "squeue", "--states=all", "-h", "-o", "%i|%T|%k|%N|%b", check=False
+            "squeue", "--states=all", "-h", "-O", ASKED, check=False
         ).stdout.splitlines()
-        return [Job(*line.split("|")) for line in told]
+        return [Job(*(word.strip() for word in line.split("|"))) for line in told]
 
     def log(self) -> str:
         """What the controller wrote."""
