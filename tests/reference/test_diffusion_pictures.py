@@ -52,7 +52,10 @@ def evidence() -> dict[str, Any]:
         found["reseeded"][name] = {**shared, "images": other, "noise": noise}
         found["judged"][name] = {**shared, "features": features.astype(np.float32)}
         found["spoken"][name] = {**shared, "images": features, "captions": words[prompt]}
-        found["distances"][name] = {**shared, "paired": away, "reseeded": np.full(len(own), 0.2)}
+        found["distances"][name] = {
+            **shared, "paired": away, "reseeded": np.full(len(own), 0.2),
+            "enlarge": np.asarray(8), "vgg": np.asarray(False),
+        }  # fmt: skip
     return found | {"prompts": PROMPTS, "rng": Stream(0)}
 
 

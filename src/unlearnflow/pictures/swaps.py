@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -37,16 +37,15 @@ def draw(
     spoken: dict[str, dict[str, np.ndarray]],
     prompts: tuple[str, ...],
     rng: Stream,
-    *, shrinkage: float | None = None, net: Literal["alex", "vgg"] = "alex", enlarge: int = 8,
-    shown: int = 4,
+    *, shrinkage: float | None = None, shown: int = 4,
 ) -> Figure:  # fmt: skip
     """Draw integrity, FID and CLIPScore of the original's own pictures while they change places.
 
     Retain prompts alone, see `swapping.levels`. Above: `shown` pictures of two prompts, as drawn
     and after all swaps. Below: the metrics against the share that moved; bands are integrity's
     95% intervals over prompts, dotted lines what retrain has, where it is among the methods.
-    drawn, distances, judged, spoken: method -> evidence. shrinkage: as of the metric `fid`. net,
-    enlarge: as of the evidence `distances`.
+    drawn, distances, judged, spoken: method -> evidence; LPIPS is that of `distances`.
+    shrinkage: as of the metric `fid`.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     kept = ~drawn["original"]["forget"]
@@ -58,13 +57,14 @@ def draw(
         "prompt": drawn["original"]["prompt"][kept],
         "reseeded": distances["original"]["reseeded"][kept],
     }
-    eye = lpips(net, "any", device)
+    how = distances["original"]
+    eye = lpips("vgg" if how["vgg"] else "alex", "any", device)
     found: dict[Swap, list[dict[str, float]]] = {}
     orders: dict[Swap, list[np.ndarray]] = {
         kind: levels(held["prompt"], kind) for kind, *_ in KINDS
     }
     for kind, path in orders.items():
-        moved = lpips_of(eye, held["images"][path[-1]], held["images"], enlarge=enlarge)
+        moved = lpips_of(eye, held["images"][path[-1]], held["images"], enlarge=int(how["enlarge"]))
         found[kind] = [_told(held, order, moved, shrinkage, rng.child(kind)) for order in path]
     with mpl.rc_context(fname=str(STYLE)):
         return _draw(held, orders, found, _retrained(distances, judged, spoken, shrinkage, rng),
