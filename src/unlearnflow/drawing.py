@@ -11,23 +11,30 @@ from unlearnflow.denoiser import Denoiser
 from unlearnflow.denoising import Conditions
 from unlearnflow.rng import Stream
 from unlearnflow.sampling import sample
+from unlearnflow.shelf import Keep, nothing
 
 
 def draw(
-    model: Denoiser, asked: Conditions, sampling: dict[str, Any], rng: Stream, each: int
+    model: Denoiser,
+    asked: Conditions,
+    sampling: dict[str, Any],
+    rng: Stream,
+    each: int,
+    keep: Keep = nothing,
 ) -> dict[str, np.ndarray]:
     """Return `each` images of every condition: first those to forget, then those to keep.
 
     images: uint8 (n, C, H, W). prompt: int64 (n,), the label of the image's condition (see
     `Conditions`). forget: bool (n,), whether nobody may draw it any more. noise: int64
     (n,), the number of the starting noise. Image i of two models with the same stream starts from
-    the same noise. sampling: settings of `sampling.sample`. ValueError for each < 1.
+    the same noise. sampling: settings of `sampling.sample`. keep: of finished batches.
+    ValueError for each < 1.
     """
     if each < 1:
         raise ValueError(f"drawing: per_condition must be at least 1, got {each}.")
     conditions = torch.cat([asked.forget, asked.retain])
     labels = np.concatenate([asked.forget_labels, asked.retain_labels])
-    images = sample(model, conditions.repeat_interleave(each, 0), rng, **sampling)
+    images = sample(model, conditions.repeat_interleave(each, 0), rng, keep, **sampling)
     return {
         "images": images.numpy(),
         "prompt": np.repeat(labels, each),

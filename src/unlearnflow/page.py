@@ -33,11 +33,13 @@ def render(
     figures: Mapping[str, bytes],
     versions: Mapping[str, str],
     config_text: str,
+    conventions: str = "",
 ) -> str:
     """Return the page's HTML.
 
     study: the study's config. table: all measurements. tables: name -> tidy frame of
-    `unlearnflow.tables`. figures: name -> PNG bytes. versions: library -> version.
+    `unlearnflow.tables`. figures: name -> PNG bytes, pictures included. versions: library ->
+    version. conventions: how images of diffusion models were drawn and looked at.
     Everything that comes from outside the template is escaped.
     """
     import jinja2
@@ -49,14 +51,16 @@ def render(
     broken = failed(table)
     study = {"classifier": {"partitions": {}, "methods": {}}, **study}
     study["exact"] = study.get("exact") or {}
+    study["diffusion"] = study.get("diffusion") or {}
     lists = (study["exact"].get("methods"), study["exact"].get("sliced"))
     settings = [*study["classifier"]["methods"].items()]
     settings += [item for found in lists for item in (found or {}).items()]
-    settings += (study.get("diffusion") or {}).get("methods", {}).items()
+    settings += study["diffusion"].get("methods", {}).items()
+    pictures = study["diffusion"].get("pictures") or {}
     known = (*MAIN, *CLOSENESS, *ATTACKS, *COST, *CONFUSION)
     if study["exact"]:
         known = (*(known if study["classifier"]["methods"] else ()), *EXACT, *SLICED)
-    if study.get("diffusion"):
+    if study["diffusion"]:
         known = (*(known if study["classifier"]["methods"] or study["exact"] else ()), *DIFFUSION)
     headed = {q.heading: q.meaning for q in known}
     headed |= {f"…: {suffix}": meaning for suffix, meaning in SUFFIXES.items()}
@@ -67,7 +71,10 @@ def render(
         figures={k: base64.b64encode(v).decode() for k, v in figures.items()},
         captions=CAPTIONS,
         beside=BESIDE,
-        placed=["tradeoff", *(f for t, f in BESIDE.items() if t in tables)],
+        placed=["tradeoff", *(f for t, f in BESIDE.items() if t in tables), *pictures],
+        pictures=_pictures(pictures, figures),
+        anchors=_anchors(table),
+        conventions=conventions,
         titles=TITLES,
         meanings=headed,
         broken=[f"{method} on {partition}" for _, partition, method in broken],
@@ -101,8 +108,9 @@ BESIDE = {
 """Table -> the figure that stands with it."""
 CAPTIONS = {
     "integrity": "What integrity sees and distributions do not. Each dot is a method; across: how "
-    "far its pictures of retain prompts are from the original's, from the same noise (0 untouched, "
-    "1 a re-drawn seed). Filled: what was to be forgotten is gone (judge below 0.1).",
+    "far its pictures of retain prompts are from the original's, from the same noise (0 untouched; "
+    "the line at 1 is a re-drawn seed). Filled: what was to be forgotten is gone (judge below "
+    "0.1). ρ: Spearman's rank correlation over methods, without the original.",
     "tradeoff": "Forgetting against retention against cost. Right: more is kept in memory; up: "
     "more is kept of what should stay. The star is retraining; the closer, the better.",
     "per_class": "Who pays: test accuracy of every class after the request.",
@@ -126,6 +134,47 @@ CAPTIONS = {
     "membership": "What an attacker sees: AUC of forget rows against held-out rows of the same "
     "classes. The grey band is retraining's interval.",
 }
+
+PICTURES = {
+    "swaps": "The point, as an experiment. The original's own pictures change places, among seeds "
+    "of a prompt or between prompts. The set of pictures stays the same, so no distribution metric "
+    "can move; CLIPScore does not see seeds. Integrity compares pairs and does.",
+    "pairs": "The same prompt and the same noise in every column; the number is the LPIPS to the "
+    "original. The second column, the original from other noise, shows what integrity calls 1.",
+    "difference_maps": "Where the pictures of the sheet of pairs differ from the original's.",
+    "trajectories": "From the same noise to a picture, step by step, in every model: for a prompt "
+    "to forget and for one to keep. Where a row leaves the first row, the models part.",
+}
+"""Plug-in -> what its pictures show."""
+ANCHORS = ("original", "another_seed", "retrain")
+"""Methods that give integrity its scale; the re-seeded original is 1 by definition."""
+
+
+def _pictures(
+    listed: Mapping[str, Mapping[str, Any]], figures: Mapping[str, bytes]
+) -> list[dict[str, Any]]:
+    """Return the study's pictures in the order of `PICTURES`, with request, base and caption."""
+    found, order = [], list(PICTURES)
+    for name, entry in listed.items():
+        plugin = entry.get("plugin", name)
+        if name in figures:
+            caption = PICTURES.get(plugin, plugin)
+            found.append({**entry, "plugin": plugin, "name": name, "caption": caption})
+    return sorted(found, key=lambda p: order.index(p["plugin"]) if p["plugin"] in order else 99)
+
+
+def _anchors(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the integrity of the anchors that a study has, for each base and request."""
+    chosen = table[(table.metric == "integrity") & (table.quantity == "integrity")]
+    found = []
+    for (base, partition), group in chosen.groupby(["base", "partition"], sort=False):
+        means = group.groupby("method").value.mean()
+        found.append({
+            "base": base,
+            "partition": partition,
+            "values": [f"{means[m]:.3f}" if m in means else "not run" for m in ANCHORS],
+        })  # fmt: skip
+    return found
 
 
 def number(cell: Mapping[Any, Any]) -> dict[str, str]:

@@ -143,13 +143,20 @@ DIFFUSION = (
              "Frechet distance of the judge's features to real rows nobody trained on."),
     Quantity("fid", "fid_original", "FID original (judge)", 2,
              "The same to the original's images from the same noise."),
+    Quantity("fid", "n", "n images", 0,
+             "Images of retain prompts behind FID, KID, precision and recall; compare equal n "
+             "alone."),
     Quantity("kid", "kid_real", "KID real (judge)", 4, "Kernel distance to real rows."),
+    Quantity("kid", "kid_original", "KID original (judge)", 4,
+             "The same to the original's images; below 0 when they are the same ones."),
     Quantity("clip_score", "clip_retain", "CLIPScore retain", 3,
              "2.5 max(cos, 0) by the study's CLIP, retain prompts."),
     Quantity("clip_score", "clip_forget", "CLIPScore forget", 3, "The same, forget prompts."),
-    Quantity("coverage", "precision", "precision", 3, "Share of images inside the real manifold."),
-    Quantity("coverage", "recall", "recall", 3, "Share of real rows inside the drawn manifold."),
-    Quantity("coverage", "diversity", "diversity", 3,
+    Quantity("coverage", "precision", "precision (judge)", 3,
+             "Share of images inside the real manifold."),
+    Quantity("coverage", "recall", "recall (judge)", 3,
+             "Share of real rows inside the drawn manifold."),
+    Quantity("coverage", "diversity", "diversity (judge)", 3,
              "Mean distance of judge features of two images of one prompt."),
 )  # fmt: skip
 SUFFIXES = {

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from unlearnflow.denoiser import Denoiser
 from unlearnflow.rng import Stream
+from unlearnflow.shelf import Keep, nothing
 
 Sampler = Literal["ddim", "dpm_solver"]
 
@@ -102,24 +105,30 @@ def ends(
 
 @torch.no_grad()
 def sample(
-    model: Denoiser, condition: Tensor, rng: Stream, *,
+    model: Denoiser, condition: Tensor, rng: Stream, keep: Keep = nothing, *,
     steps: int, guidance: float, sampler: Sampler = "ddim", batch_size: int = 64,
     embedding: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Draw one image for each condition int64 (n, L): uint8 (n, C, H, W) on the CPU.
 
     Image i starts from the noise of `rng/noise/i`: two models with the same stream and conditions
-    share noise and prompts by construction. embedding: in place of the conditions' own. The mode
-    of the model is eval for the while. Batches change an image by rounding alone.
+    share noise and prompts by construction. keep: where finished batches are kept, so that who
+    was interrupted goes on with the next one. embedding: in place of the conditions' own. The
+    mode of the model is eval for the while. Batches change an image by rounding alone.
     """
     training = model.training
     model.eval()
     drawn = []
-    for way in ways(
+    for i, way in enumerate(ways(
         model, condition, rng, steps=steps, guidance=guidance, sampler=sampler,
         batch_size=batch_size, embedding=embedding,
-    ):  # fmt: skip
-        *_, (_, x) = way
-        drawn.append(model.decode(x).cpu())
+    )):  # fmt: skip
+        drawn.append(keep(f"batch_{i}", partial(_end, model, way)))
     model.train(training)
-    return torch.cat(drawn)
+    return torch.from_numpy(np.concatenate(drawn))
+
+
+def _end(model: Denoiser, way: Iterator[tuple[int, Tensor]]) -> np.ndarray:
+    """Walk to the end of a batch's trajectory: images uint8 (n, C, H, W)."""
+    *_, (_, x) = way
+    return model.decode(x).cpu().numpy()

@@ -22,7 +22,7 @@ LAYER = {
     "pixels": 2, "perceptual": 2, "lpips_weights": 2, "frechet": 2, "kernel_distance": 2,
     "neighbours": 2, "clip_score": 2, "domain_clip": 2, "integrity": 2, "published_clip": 2,
     "canvas": 2, "generation_masks": 2, "redirecting": 2, "erasing": 2, "drawing": 2, "judging": 2,
-    "reviving": 2, "inversion": 2,
+    "reviving": 2, "inversion": 2, "swapping": 2, "showing": 2, "shelf": 2,
     "partitions": 3, "requests": 3, "methods": 3, "evidence": 3, "metrics": 3, "figures": 3,
     "tables": 3, "page": 3, "encoding_figure": 3, "clips": 3, "pictures": 3,
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,10 @@ diffusion:
     relearned: {budgets: [0, 1], images: 2, batch_size: 2, per_condition: 2}
     denoising_losses: {timesteps: [10, 300], noises: 1, rows: 4}
   metrics: {integrity: {}, concept_accuracy: {}, relearning: {}, membership: {}}
-  pictures: {pairs: {base: small, partition: class_3, most: 3}}
+  pictures:
+    pairs: {base: small, partition: class_3, most: 3}
+    difference_maps: {base: small, partition: class_3, most: 3}
+    trajectories: {base: small, partition: class_3}
 report:
   tables: {diffusion: {}, diffusion_attacks: {}}
   figures: {revival: {}}
@@ -111,8 +115,8 @@ def test_attacks_are_handed_rows_that_nobody_was_trained_on() -> None:
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        (lambda d: d["sampling"].update(steps=3), {"draw"}),
-        (lambda d: d["bases"]["small"].update(sampling={"steps": 3}), {"draw"}),
+        (lambda d: d["sampling"].update(steps=3), {"draw", "grid", "table"}),
+        (lambda d: d["bases"]["small"].update(sampling={"steps": 3}), {"draw", "grid", "table"}),
         (lambda d: d["partitions"]["class_3"].update(anchor="8"), {"erase"}),
         (lambda d: d["bases"]["small"]["training"].update(steps=3), {"generator"}),
     ],
@@ -122,7 +126,8 @@ def test_a_changed_setting_changes_its_stage_alone(change: Any, stages: set[str]
     changed = {p for p in before if before[p] != after[p]} - {
         paths.RECIPE["page"].format(study="digits")
     }
-    heads = {diffusion_paths.RECIPE[s].partition("{")[0] for s in stages}
+    grammar = {**paths.RECIPE, **diffusion_paths.RECIPE}
+    heads = {grammar[s].replace("{study}", "digits").partition("{")[0] for s in stages}
     assert changed
     assert all(any(p.startswith(h) for h in heads) for p in changed), changed
 
@@ -155,6 +160,21 @@ def test_mistakes_are_found_before_any_job(change: Any, message: str) -> None:
         study(change)
 
 
+def test_reports_say_how_images_were_drawn() -> None:
+    """Defaults included; a picture says what it shows, tables and the page say all."""
+    said = {
+        Path(path).stem: json.loads(text).get("conventions")
+        for path, text in recipes.cook(study()).items() if "/report/" in path
+    }  # fmt: skip
+    drawn = "DDIM, 2 steps, guidance 2; 2 images of each prompt"
+    seen = "LPIPS v0.1 (alex), images enlarged 4 times, bilinear"
+    judged = "features of the judge (digits: resnet_tiny)"
+    assert said["trajectories"] == said["difference_maps"] == f"{drawn}."
+    assert said["pairs"] == f"{drawn}; {seen}."
+    assert said["diffusion"] == said["page"] == f"{drawn}; {seen}; {judged}."
+    assert said["collect"] is None
+
+
 def test_from_data_to_picture(tmp_path: Path) -> None:
     """Row edits of the condition leave all retain prompts' images bit for bit: integrity is 0."""
     folder = miniature.make(tmp_path / "project")
@@ -182,8 +202,16 @@ def test_from_data_to_picture(tmp_path: Path) -> None:
     assert excess["retrain"] == 0
     losses = io.read_arrays(folder / evidence("denoising_losses", "original"))
     assert losses["forget"].shape == losses["unseen"].shape == (4, 2)
-    for name in ("pairs", "revival"):
+    for name in ("pairs", "difference_maps", "trajectories", "revival"):
         assert (folder / f"reports/digits/figures/{name}.png").stat().st_size > 1000
+    page = (folder / "reports/digits/index.html").read_text()
+    assert page.count("<figure id=") == 4
+    assert "enlarged 4 times" in page
+    assert "as if never\ntrained" in page
+    assert "enlarged 4 times" in (folder / "reports/digits/tables/diffusion.tex").read_text()
+    way = io.read_arrays(folder / evidence("trajectories", "original"))
+    last = way["predicted"][:, -1].astype(int)
+    assert abs(last - first["images"][[0, 2]]).max() <= 1
+    assert not list((folder / ".snakemake/kept").rglob("*.npz"))
     again = miniature.snakemake(folder, "-n").text
-    assert "rule erase:" not in again
-    assert "draw_" not in again
+    assert "Nothing to be done" in again

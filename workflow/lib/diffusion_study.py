@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import conventions
 import diffusion_paths as where
 import paths
 import signatures
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 HANDED = (
     "model", "data", "unseen", "conditions", "judge", "clip", "real", "prompts", "sampling", "rng",
+    "keep",
 )  # fmt: skip
 """Positional names of evidence, metrics and pictures that are no evidence of a cell."""
 LIBRARY = "src/unlearnflow"
@@ -437,7 +439,7 @@ def recipes(
         yield grammar["gauge"].format(metric=name), of("gauge", item)
     for name, item in part.pictures.items():
         path = grammar["grid"].format(study=study.name, picture=name)
-        yield path, of("grid", item)
+        yield path, of("grid", item, **conventions.told(study, item))
 
 
 def _said(item: Entry) -> dict[str, Any]:

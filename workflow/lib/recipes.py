@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import conventions
 import diffusion_study
 import encoding_study
 import exact_study
@@ -133,11 +134,21 @@ def cook(study: Study) -> dict[str, str]:
     names = {"study": study.name}
     out[grammar["collect"].format(**names)] = c.recipe("collect", "collect", study.name, [])
     for name, table in study.tables.items():
-        out[grammar["table"].format(table=name, **names)] = c.of("table", table)
+        out[grammar["table"].format(table=name, **names)] = c.of(
+            "table", table, **conventions.told(study, table)
+        )
     for name, figure in study.figures.items():
-        out[grammar["figure"].format(figure=name, **names)] = c.of("figure", figure)
+        out[grammar["figure"].format(figure=name, **names)] = c.of(
+            "figure", figure, **conventions.told(study, figure)
+        )
+    drawn = study.diffusion
+    said = (
+        {"conventions": conventions.text(study, drawn.evidence, list(drawn.bases))}
+        if drawn.bases
+        else {}
+    )
     out[grammar["page"].format(**names)] = c.recipe(
-        "page", "page", study.name, [], settings={"study": study.config}
+        "page", "page", study.name, [], settings={"study": study.config}, **said
     )
     return out
 

@@ -21,10 +21,11 @@ class StudyError(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """One keyword-only parameter: its annotation (None: anything) and whether it is required."""
+    """One keyword-only parameter: its annotation (None: anything), required or with a default."""
 
     annotation: ast.expr | None
     required: bool
+    default: Any = None
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,24 @@ def read(path: Path, function: str, root: Path) -> Signature:
             f"is one module with one public function `{function}`. Add it."
         )
     settings = {
-        arg.arg: Setting(arg.annotation, default is None)
+        arg.arg: Setting(arg.annotation, default is None, _value(default))
         for arg, default in zip(found.kwonlyargs, found.kw_defaults, strict=True)
     }
     names = tuple(arg.arg for arg in [*found.posonlyargs, *found.args])
     return Signature(names, settings, constants)
+
+
+def _value(default: ast.expr | None) -> Any:
+    """The value of a default; None where there is none, or it is no plain constant."""
+    try:
+        return ast.literal_eval(default) if default is not None else None
+    except ValueError:
+        return None
+
+
+def resolved(signature: Signature, given: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings of a plug-in, those that a study leaves out by their defaults."""
+    return {name: given.get(name, found.default) for name, found in signature.settings.items()}
 
 
 def _fits(value: Any, annotation: ast.expr | None) -> bool:

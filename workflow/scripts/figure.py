@@ -2,11 +2,13 @@
 
 from job import Job
 from unlearnflow import io, plotting
+from unlearnflow.showing import note
 
 job = Job(snakemake)
 draw = job.plugin("figures", "draw")
 source = str(snakemake.input.measurements)
 made = draw(io.read_table(job.checked(source)), **job.settings)
+note(made, job.recipe.get("conventions", ""))
 for kind in ("png", "pdf"):
     path = str(getattr(snakemake.output, kind))
     job.save(io.write_bytes, path, plotting.save(made, kind), [source])

@@ -7,6 +7,8 @@ import load_words
 from diffusion_paths import GRID
 from job import Job
 from unlearnflow import io, plotting
+from unlearnflow.rng import stream
+from unlearnflow.showing import note
 
 job = Job(snakemake)
 draw = job.plugin("pictures", "draw")
@@ -19,6 +21,7 @@ for role, path in item.inputs.items():
         found[kind][method] = io.read_arrays(job.checked(path))
 data = load.images(job.checked(item.inputs["images"]))
 prompts = load_words.prompts(io.read_json(item.inputs["base_recipe"]), data.classes)
-handed = [prompts if kind == "prompts" else found[kind] for kind in wanted]
-made = draw(*handed, **job.settings)
+own = {"prompts": prompts, "rng": stream(0, "grid", item.names["picture"])}
+made = draw(*(own.get(kind, found[kind]) for kind in wanted), **job.settings)
+note(made, job.recipe["conventions"])
 job.save(io.write_bytes, item.path, plotting.save(made, "png"), list(item.inputs.values()))

@@ -5,16 +5,23 @@ Whatever several artifacts of one job share is read once.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from job import Item, Job
 from unlearnflow import io
 from unlearnflow.rng import stream
+from unlearnflow.shelf import shelf
 
 STREAMS = {"evidence": "draw", "metric": "gauge"}
 """Which random stream an artifact takes, by what it is."""
+KEPT = Path(".snakemake/kept")
+"""Below it lie the parts of artifacts whose jobs still run or were killed."""
 
 
 class Hand:
@@ -138,15 +145,38 @@ def fill(
     """Make every artifact of a job by a plug-in, from what its positional names ask for.
 
     place: path grammar of the artifacts, and the name that its wildcard has for the plug-in. The
-    random stream never has the method's name: all methods' images start from the same noise.
+    random stream never has the method's name: all methods' images start from the same noise. A
+    plug-in's constant NOISE names other evidence whose stream it takes.
     """
     parameters = inspect.signature(make).parameters.values()
     wanted = [p.name for p in parameters if p.kind != p.KEYWORD_ONLY]
     hand = Hand(job, raw)
+    noise = getattr(sys.modules[make.__module__], "NOISE", None)
+    kept: list[Path] = []
     for item in job.items(place[0]):
-        names = (item.names[k] for k in (place[1], "base", "partition"))
-        rng = stream(int(item.names["s"]), STREAMS[place[1]], *names)
-        handed: list[Any] = [rng if name == "rng" else hand.over(name, item) for name in wanted]
+        names = (noise or item.names[place[1]], item.names["base"], item.names["partition"])
+        own: dict[str, Any] = {"rng": stream(int(item.names["s"]), STREAMS[place[1]], *names)}
+        if "keep" in wanted:
+            kept.append(_folder(job, item))
+            own["keep"] = shelf(kept[-1])
+        handed = [own[name] if name in own else hand.over(name, item) for name in wanted]
         made = make(*handed, **job.settings)
-        streams = [rng] if "rng" in wanted else []
+        streams = [own["rng"]] if "rng" in wanted else []
         job.save(write, item.path, made, list(item.inputs.values()), streams)
+    for folder in kept:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def _folder(job: Job, item: Item) -> Path:
+    """Return where the parts of an artifact are kept while its job runs; others' parts go.
+
+    Its name is a digest of all that decides the artifact's bytes: recipe, inputs, device.
+    """
+    read = {role: job.digest(path) for role, path in item.inputs.items()}
+    read["device"] = job.device
+    digest = hashlib.sha256(io.json_text(read).encode()).hexdigest()[:16]
+    place = KEPT / item.path.replace("/", "+")
+    for old in place.glob("*") if place.exists() else ():
+        if old.name != digest:
+            shutil.rmtree(old)
+    return place / digest

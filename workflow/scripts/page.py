@@ -19,6 +19,7 @@ html = render(
     {name: Path(job.checked(path)).read_bytes() for name, path in figures.items()},
     job.recipe["libraries"],
     json.dumps(study, indent=2),
+    job.recipe.get("conventions", ""),
 )
 inputs = [measurements, *tables.values(), *figures.values()]
 job.save(io.write_text, str(snakemake.output.page), html, inputs)

@@ -8,5 +8,6 @@ tabulate = job.plugin("tables", "tabulate")
 source = str(snakemake.input.measurements)
 frame = tabulate(io.read_table(job.checked(source)), **job.settings)
 job.save(io.write_table, str(snakemake.output.csv), frame, [source])
-tex = latex.render(frame, caption=job.recipe["name"], label=f"tab:{job.recipe['name']}")
+said = f" ({job.recipe['conventions'].rstrip('.')})" if "conventions" in job.recipe else ""
+tex = latex.render(frame, caption=job.recipe["name"] + said, label=f"tab:{job.recipe['name']}")
 job.save(io.write_text, str(snakemake.output.tex), tex, [source])

@@ -10,18 +10,24 @@ from matplotlib.figure import Figure
 from unlearnflow.plotting import STYLE, figure, looks
 from unlearnflow.statistics import summaries
 
+CONVENTIONS = True
+"""The report says how images were drawn and looked at."""
 PANELS = (
     ("fid", "fid_original", "FID to the original (judge)"),
     ("fid", "fid_real", "FID to real (judge)"),
     ("clip_score", "clip_retain", "CLIPScore, retain prompts"),
 )
 
+LINEAR = 0.1
+"""FID below this is drawn to scale, above by its logarithm: methods that break a model are far."""
+
 
 def draw(table: pd.DataFrame, *, base: str | None = None) -> Figure:
     """Draw each method at (integrity, FID or CLIPScore), a row for each base and request.
 
-    Filled marks have forgotten (judge's accuracy on forget prompts below 0.1). rho: Spearman's
-    rank correlation over methods, without the original. base: which base; null for all.
+    Filled marks have forgotten (judge's accuracy on forget prompts below 0.1). The line at 1 is a
+    re-drawn seed. rho: Spearman's rank correlation over methods, without the original; n: how
+    many. base: which base; null for all.
     """
     with mpl.rc_context(fname=str(STYLE)):
         return _draw(table, base)
@@ -38,7 +44,7 @@ def _draw(table: pd.DataFrame, base: str | None) -> Figure:
     axes = np.array(made.axes).reshape(len(groups), len(PANELS))
     for row, ((of, partition), group) in zip(axes, groups, strict=True):
         part = found[(found.base == of) & (found.partition == partition)]
-        values = part.set_index(["metric", "quantity", "method"])["mean"]
+        values = part.set_index(["metric", "quantity", "method"])["mean"].sort_index()
         across = group.set_index("method")["mean"]
         for axis, (metric, quantity, heading) in zip(row, PANELS, strict=True):
             if (metric, quantity) not in values.index:
@@ -55,14 +61,19 @@ def _draw(table: pd.DataFrame, base: str | None) -> Figure:
                 )  # fmt: skip
             others = across.index.drop("original", errors="ignore")
             rho = across[others].rank().corr(up[others].rank()) if len(others) > 2 else np.nan
-            told = "" if np.isnan(rho) else f"  ρ = {rho:.2f}"
-            axis.set_title(f"{partition}{told}", fontsize=8)
-            axis.set_xlabel("integrity")
+            told = "" if np.isnan(rho) else f"\nρ = {rho:.2f}, n = {len(others)}"
+            axis.set_title(f"{of}, {partition}{told}", fontsize=7)
+            axis.axvline(1, color="#b0b0b0", linewidth=0.8, linestyle="--", zorder=0)
+            axis.set_xlabel("integrity, retain prompts")
             axis.set_ylabel(heading)
+            if metric == "fid":
+                axis.set_yscale("symlog", linthresh=LINEAR)
+                highest = max(up[method] for method in across.index)
+                axis.set_ylim(-0.15 * LINEAR, 2 * max(highest, LINEAR))
     named = {
         name: handle
         for axis in made.axes
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    made.legend(named.values(), named.keys(), loc="outside lower center", ncols=6, fontsize=6)
+    made.legend(named.values(), named.keys(), loc="outside upper center", ncols=7, fontsize=6)
     return made

@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from unlearnflow.plotting import figure
+from unlearnflow.plotting import STYLE
+from unlearnflow.showing import below, sheet, show
 
 
 def draw(
     drawn: dict[str, dict[str, np.ndarray]],
+    reseeded: dict[str, dict[str, np.ndarray]],
     distances: dict[str, dict[str, np.ndarray]],
     prompts: tuple[str, ...],
     *, noise: int = 0, most: int = 12,
 ) -> Figure:  # fmt: skip
     """Return a grid: rows are prompts (forgotten ones first), columns methods.
 
-    drawn, distances: method -> evidence. noise: which of a prompt's images. most: rows at most.
-    The number under a picture is its LPIPS to the first column that is called `original`.
+    The second column is the original from other noise: what a distance of 1 looks like when
+    integrity is normalised. drawn, reseeded, distances: method -> evidence. noise: which of a
+    prompt's images. most: rows at most. The number under a picture is its LPIPS to the first
+    column, the original.
     """
-    methods = ["original", *(m for m in drawn if m != "original")]
-    first = drawn["original"]
+    first, other, far = drawn["original"], reseeded["original"], distances["original"]
+    columns = [("original", first["images"], None),
+               ("original, other noise", other["images"], far["reseeded"])]  # fmt: skip
+    columns += [(name, drawn[name]["images"], distances[name]["paired"])
+                for name in drawn if name != "original"]  # fmt: skip
     labels = list(dict.fromkeys(first["prompt"].tolist()))[:most]
-    width, height = 0.8 * len(methods) + 1.2, 0.95 * len(labels) + 0.3
-    made = figure(len(methods), len(labels), width=width, height=height / len(labels))
-    axes = np.array(made.axes).reshape(len(labels), len(methods))
-    for i, label in enumerate(labels):
-        at = int(np.flatnonzero(first["prompt"] == label)[noise])
-        for j, method in enumerate(methods):
-            axis = axes[i, j]
-            image = drawn[method]["images"][at].transpose(1, 2, 0)
-            grey = image.shape[2] == 1
-            axis.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None,
-                        vmin=0, vmax=255, interpolation="nearest")  # fmt: skip
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.grid(visible=False)
-            forgotten = bool(first["forget"][at])
-            for side in axis.spines.values():
-                side.set_visible(forgotten)
-                side.set_edgecolor("tab:red")
-            axis.set_xlabel(f"{distances[method]['paired'][at]:.3f}", fontsize=6, labelpad=1)
-            if i == 0:
-                axis.set_title(method.replace("_", " "), fontsize=7)
-            if j == 0:
-                axis.set_ylabel(
-                    prompts[label], fontsize=6, rotation=0, ha="right", va="center",
-                    color="tab:red" if forgotten else "black",
-                )  # fmt: skip
+    rows = [int(np.flatnonzero(first["prompt"] == label)[noise]) for label in labels]
+    forget = {i for i, at in enumerate(rows) if first["forget"][at]}
+    with mpl.rc_context(fname=str(STYLE)):
+        made, axes = sheet(
+            [prompts[label] for label in labels], [name for name, *_ in columns], forget=forget
+        )
+        for cells, at in zip(axes, rows, strict=True):
+            for axis, (_, images, distance) in zip(cells, columns, strict=True):
+                show(axis, images[at])
+                below(axis, "LPIPS" if distance is None else f"{distance[at]:.3f}")
     return made

@@ -6,6 +6,9 @@ import pandas as pd
 
 from unlearnflow.quantities import DIFFUSION, tidy
 
+CONVENTIONS = True
+"""The report says how images were drawn and looked at."""
+
 
 def tabulate(table: pd.DataFrame) -> pd.DataFrame:
     """Return accuracy by the judge, integrity, FID, KID, CLIPScore and coverage of every method.

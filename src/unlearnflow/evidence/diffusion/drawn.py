@@ -10,11 +10,12 @@ from unlearnflow.denoiser import Denoiser
 from unlearnflow.denoising import Conditions
 from unlearnflow.drawing import draw
 from unlearnflow.rng import Stream
+from unlearnflow.shelf import Keep
 
 
 def gather(
     model: Denoiser, conditions: Conditions, sampling: dict[str, Any], rng: Stream,
-    *, per_condition: int = 10,
+    keep: Keep, *, per_condition: int = 10,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return images uint8 (n, C, H, W), prompt int64 (n,), forget bool (n,); see `drawing.draw`."""
-    return draw(model, conditions, sampling, rng, per_condition)
+    return draw(model, conditions, sampling, rng, per_condition, keep)

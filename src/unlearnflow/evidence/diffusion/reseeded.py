@@ -10,14 +10,15 @@ from unlearnflow.denoiser import Denoiser
 from unlearnflow.denoising import Conditions
 from unlearnflow.drawing import draw
 from unlearnflow.rng import Stream
+from unlearnflow.shelf import Keep
 
 
 def gather(
     model: Denoiser, conditions: Conditions, sampling: dict[str, Any], rng: Stream,
-    *, per_condition: int = 10,
+    keep: Keep, *, per_condition: int = 10,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return the arrays of `drawing.draw`; the stream's name, and so the noise, is another.
 
     per_condition: as many as of `drawn`, with which these are paired.
     """
-    return draw(model, conditions, sampling, rng, per_condition)
+    return draw(model, conditions, sampling, rng, per_condition, keep)

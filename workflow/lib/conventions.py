@@ -1,0 +1,74 @@
+"""What must stand beside every number and picture of diffusion models: how it was made.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import signatures
+
+if TYPE_CHECKING:
+    from study import Entry, Study
+
+
+def told(study: Study, item: Entry) -> dict[str, Any]:
+    """Return {"conventions": text} for the recipe of a report on diffusion models, else nothing.
+
+    A picture says what concerns the evidence that it asks for; a table or a figure whose module
+    has the constant CONVENTIONS says all.
+    """
+    bases = study.diffusion.bases
+    if item.kind == "picture":
+        return {"conventions": text(study, item.signature.positional, [item.extra["base"]])}
+    if item.signature.constants.get("CONVENTIONS") and bases:
+        return {"conventions": text(study, study.diffusion.evidence, list(bases))}
+    return {}
+
+
+def text(study: Study, asked: Iterable[str], bases: list[str]) -> str:
+    """Return how images of some bases are drawn, and the conventions of evidence, as one text."""
+    part, kinds = study.diffusion, set(asked)
+
+    def of(kind: str) -> dict[str, Any]:
+        item = part.evidence[kind]
+        return signatures.resolved(item.signature, item.settings)
+
+    said = [_drawing(study, bases)]
+    if "drawn" in part.evidence:
+        said.append(f"{of('drawn')['per_condition']} images of each prompt")
+    if "distances" in kinds:
+        found = of("distances")
+        said.append(
+            f"LPIPS v0.1 ({found['net']}), images enlarged {found['enlarge']} times, bilinear"
+        )
+    if "judged" in kinds:
+        fid = part.metrics.get("fid")
+        shrunk = fid.settings.get("shrinkage") if fid else None
+        more = f", covariances shrunk by {shrunk:g}" if shrunk else ""
+        said.append(f"features of the judge ({_names(part.judges, study, bases)}){more}")
+    if "spoken" in kinds:
+        said.append(f"CLIP trained by the study ({_names(part.clips, study, bases)})")
+    return "; ".join(said) + "."
+
+
+def _drawing(study: Study, bases: list[str]) -> str:
+    """Sampler, steps and guidance: once where all bases share them, else one by one."""
+    file = study.root / "src/unlearnflow/sampling.py"
+    signature = signatures.read(file, "sample", study.root)
+    found = {}
+    for base in bases:
+        how = signatures.resolved(signature, study.diffusion.bases[base].extra["sampling"])
+        sampler = str(how["sampler"]).upper().replace("_", "-")
+        found[base] = f"{sampler}, {how['steps']} steps, guidance {how['guidance']:g}"
+    if len(set(found.values())) == 1:
+        return found[bases[0]]
+    return "; ".join(f"{base}: {one}" for base, one in found.items())
+
+
+def _names(held: dict[str, Entry], study: Study, bases: list[str]) -> str:
+    """The judges, or CLIPs, of the data sets of some bases."""
+    datasets = {study.diffusion.bases[base].extra["dataset"] for base in bases}
+    return ", ".join(f"{name}: {held[name].plugin}" for name in held if name in datasets)
