@@ -15,6 +15,7 @@ from unlearnflow.quantities import (
     CONFUSION,
     COST,
     DIFFUSION,
+    DIFFUSION_ATTACKS,
     EXACT,
     MAIN,
     SLICED,
@@ -61,7 +62,8 @@ def render(
     if study["exact"]:
         known = (*(known if study["classifier"]["methods"] else ()), *EXACT, *SLICED)
     if study["diffusion"]:
-        known = (*(known if study["classifier"]["methods"] or study["exact"] else ()), *DIFFUSION)
+        others = known if study["classifier"]["methods"] or study["exact"] else ()
+        known = (*others, *DIFFUSION, *DIFFUSION_ATTACKS)
     headed = {q.heading: q.meaning for q in known}
     headed |= {f"…: {suffix}": meaning for suffix, meaning in SUFFIXES.items()}
     return template.render(
@@ -94,6 +96,7 @@ TITLES = {
     "exact": "Exact unlearning: one deletion after the other",
     "sliced": "SISA, stage by stage",
     "diffusion": "Diffusion models: forgetting, integrity, distributions",
+    "diffusion_attacks": "Diffusion models under attack: what is still there",
     "variance": "Where the spread comes from",
     "ranking": "Differences to retraining, and which of them are significant",
 }
@@ -104,9 +107,13 @@ BESIDE = {
     "ranking": "differences",
     "exact": "deletions",
     "diffusion": "integrity",
+    "diffusion_attacks": "revival",
 }
 """Table -> the figure that stands with it."""
 CAPTIONS = {
+    "revival": "Attacks over their budgets: the share of images that show the forgotten concept "
+    "again. Thick: the original, where it should come back at once, and retrain, which never met "
+    "it. A method between them has kept something; where retrain's line rises, the attack teaches.",
     "integrity": "What integrity sees and distributions do not. Each dot is a method; across: how "
     "far its pictures of retain prompts are from the original's, from the same noise (0 untouched; "
     "the line at 1 is a re-drawn seed). Filled: what was to be forgotten is gone (judge below "

@@ -26,6 +26,7 @@ from unlearnflow.metrics.diffusion import (
     noise_inversion,
     relearning,
 )
+from unlearnflow.quantities import DIFFUSION_ATTACKS
 from unlearnflow.reviving import NOTHING, climb, shares
 from unlearnflow.rng import Stream, stream
 from unlearnflow.sampling import noise, sample, scheduler
@@ -512,7 +513,7 @@ def test_the_table_prints_what_was_measured() -> None:
     assert found["relearn steps", "retrain"] == 16
     assert found["AIN", "esd"] == 0
     assert found["inverted - retrain", "retrain"] == 0
-    printed = {(q.metric, q.key) for q in diffusion_attacks.QUANTITIES}
+    printed = {(q.metric, q.key) for q in DIFFUSION_ATTACKS}
     same = {"forget": np.ones((2, 1)), "unseen": np.ones((2, 1)), "timesteps": np.array([1])}
     noised = seen(0, 4) | {
         "budgets": np.array([0.0, 1.0]), "distance": np.zeros((2, 4)), "energy": np.ones(4),

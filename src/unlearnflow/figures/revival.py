@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from unlearnflow.plotting import STYLE, figure, looks
 from unlearnflow.statistics import summaries
 
+CONVENTIONS = True
+"""The report says how images were drawn and looked at."""
 PANELS = (
     ("relearning", "relearned_", "relearning", "training steps", "images that show it"),
     ("embedding_inversion", "inverted_", "embedding inversion", "steps of the search", ""),
@@ -53,7 +55,7 @@ def _draw(table: pd.DataFrame, base: str | None) -> Figure:
             axis.set_xlabel(across)
             axis.set_ylabel(up)
             axis.set_ylim(*((0.3, 0.7) if metric == "membership" else (-0.03, 1.03)))
-    made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+    made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=7)
     return made
 
 
