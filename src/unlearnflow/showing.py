@@ -46,7 +46,7 @@ def sheet(
             axis.spines[:].set_visible(i in forget)
             axis.spines[:].set(edgecolor=FORGET, linewidth=1.0)
             if i == 0:
-                head_text = fill(column.replace("_", " "), 11)
+                head_text = fill(column.replace("_", " "), 13)
                 axis.set_title(head_text, loc="center", fontsize=6, pad=3)
             axes[i, j] = axis
         said = fill(row, 14) + ("\n(forget)" if i in forget else "")
@@ -89,7 +89,7 @@ def note(made: Figure, text: str) -> None:
     """Write the conventions of what is drawn below the figure, in small letters."""
     if not text:
         return
-    lines = wrap(text, round(made.get_figwidth() * 26))
+    lines = wrap(text, round(made.get_figwidth() * 24))
     if made.get_layout_engine() is not None:
         made.supxlabel("\n".join(lines), fontsize=5.5, color="#5c5c5c")
         return

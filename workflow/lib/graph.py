@@ -80,7 +80,7 @@ def _prepared(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
     for dataset in study.datasets:
         images = paths.IMAGES.format(dataset=dataset)
         yield Artifact(images, "images", {"recipe": recipe["images"].format(dataset=dataset)})
-        for partition in study.partitions:
+        for partition in study.requested(dataset):
             names = {"dataset": dataset, "partition": partition}
             inputs = {"recipe": recipe["partition"].format(**names), "images": images}
             if earlier := study.after(partition):

@@ -99,7 +99,7 @@ def cook(study: Study) -> dict[str, str]:
         out[grammar["images"].format(dataset=name)] = c.of(
             "images", dataset, split=split, seed=study.data_seed
         )
-        for partition, item in study.partitions.items():
+        for partition, item in study.requested(name).items():
             path = grammar["partition"].format(dataset=name, partition=partition)
             out[path] = c.of("partition", item, seed=study.data_seed)
     for base, model in study.bases.items():

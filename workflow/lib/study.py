@@ -369,6 +369,11 @@ class Study:
             return self.unlearning_seeds[:1]
         return self.unlearning_seeds
 
+    def requested(self, dataset: str) -> dict[str, Entry]:
+        """Return the requests to classifiers of a data set; none where no base model is of it."""
+        used = any(base.extra["dataset"] == dataset for base in self.bases.values())
+        return self.partitions if used else {}
+
     def raw(self, dataset: str) -> str:
         """Return the folder of a data set's raw files; where they lie is no part of a recipe."""
         item = self.datasets[dataset]

@@ -44,8 +44,8 @@ def _draw(table: pd.DataFrame, base: str | None) -> Figure:
         raise ValueError("revival: no attack on diffusion models was measured for this base.")
     panels = [panel for panel in PANELS if (found.metric == panel[0]).any()]
     groups = list(found.groupby(["base", "partition"], sort=False))
-    look = looks(list(dict.fromkeys(table.method)))
-    made = figure(len(panels), len(groups), width=1.9 * len(panels) + 0.4, height=2.1)
+    look = looks(list(dict.fromkeys(found.method)))
+    made = figure(len(panels), len(groups), width=max(4.6, 1.9 * len(panels) + 0.4), height=2.4)
     axes = np.array(made.axes).reshape(len(groups), len(panels))
     for row, ((of, partition), group) in zip(axes, groups, strict=True):
         for axis, (metric, _, heading, across, up) in zip(row, panels, strict=True):
@@ -55,7 +55,8 @@ def _draw(table: pd.DataFrame, base: str | None) -> Figure:
             axis.set_xlabel(across)
             axis.set_ylabel(up)
             axis.set_ylim(*((0.3, 0.7) if metric == "membership" else (-0.03, 1.03)))
-    made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=7)
+    made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside upper center",
+                ncols=min(7, 2 + len(panels)), fontsize=6)
     return made
 
 
