@@ -209,7 +209,8 @@ def shown(
 ) -> tuple[str, str]:
     """Return a cell's number and its spread as text; both empty where undefined.
 
-    The spread is the half-width, or [low, high] where the interval is not symmetric.
+    The spread is the half-width, or [low, high] where the interval is not symmetric. What rounds
+    to zero has no sign: a Frechet distance of equal sets is -1e-14 or so.
     """
     if math.isnan(mean):
         return "", ""
@@ -220,7 +221,7 @@ def shown(
         spread = f"{half:.{digits}f}"
     elif not math.isnan(low) and not math.isnan(high):
         spread = f"[{low:.{digits}f}, {high:.{digits}f}]"
-    return f"{mean:.{digits}f}", spread
+    return f"{round(mean, digits) + 0.0:.{digits}f}", spread
 
 
 def tidy(table: pd.DataFrame, wanted: Sequence[Quantity]) -> pd.DataFrame:

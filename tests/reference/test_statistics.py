@@ -90,6 +90,7 @@ def test_latex_escapes_and_has_one_row_for_each_method() -> None:
         (("test: s_t", 0.5, NAN, 0.25, 2.0, 2), ("0.50", "[0.25, 2.00]")),
         (("test: p (best)", 0.0001, NAN, NAN, NAN, 3), ("<0.001", "")),
         (("test", NAN, NAN, NAN, NAN, 3), ("", "")),
+        (("FID", -2.8e-14, NAN, NAN, NAN, 2), ("0.00", "")),
         ((7, 0.5, NAN, NAN, NAN, 1), ("0.5", "")),  # a class, as CSV gives it back
     ],
 )
