@@ -6,14 +6,16 @@ import importlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from unlearnflow import denoising, generation_masks, redirecting, sampling
-from unlearnflow.denoiser import Denoiser
+import folders
+from unlearnflow import denoising, generation_masks, pipelines, redirecting, sampling
+from unlearnflow.denoiser import Denoiser, changed
 from unlearnflow.denoising import Examples, GenerationData
 from unlearnflow.generators import ddpm, latent
 from unlearnflow.rng import Stream, stream
@@ -78,13 +80,17 @@ def worlds() -> dict[str, World]:
     ).fresh(Stream(0))  # fmt: skip
     labels = torch.tensor([0, 0, 1, 2, 1, 2, 0, 2, 0, 1])[:, None]
     prompts = said.conditions([WORDS[i] for i in (2, 2, 3, 3, 0, 3, 1, 2, 3, 0)])
-    gone = said.conditions(WORDS[:2]).unique(dim=0)
-    reds = [bool((c == said.conditions(["red"])[0, 1]).any()) for c in gone]
-    anchors = said.conditions([WORDS[2] if red else WORDS[3] for red in reds])
     return {
         "ddpm": world(small, labels, [2, 4, 9], torch.tensor([[3]])),
-        "latent": world(said, prompts, [4, 6, 9], anchors),
+        "latent": world(said, prompts, [4, 6, 9], squares(said)),
     }
+
+
+def squares(model: Denoiser) -> Tensor:
+    """Return the anchor of each circle: the square of its colour."""
+    gone = model.conditions(WORDS[:2]).unique(dim=0)
+    reds = [bool((c == model.conditions(["red"])[0, 1]).any()) for c in gone]
+    return model.conditions([WORDS[2] if red else WORDS[3] for red in reds])
 
 
 @pytest.fixture(autouse=True)
@@ -795,3 +801,37 @@ def test_siss_refuses_a_whole_class(worlds: dict[str, World]) -> None:
     here = worlds["ddpm"]
     with pytest.raises(ValueError, match="siss: forgets single rows"):
         unlearned("siss", replace(here, single=here.concept))
+
+
+# --- folders of real pipelines --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A folder that diffusers wrote, of other sizes than ours; circles go."""
+    model = pipelines.read(folders.elsewhere(tmp_path_factory.mktemp("elsewhere"), WORDS))
+    given = model.conditions([WORDS[i] for i in (2, 2, 3, 3, 0, 3, 1, 2, 3, 0)])
+    found = world(model, given, [4, 6, 9], squares(model))
+    return World(model, *(replace(d, training={}) for d in (found.concept, found.single)))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_folder_made_elsewhere_goes_through(elsewhere: World, name: str, tmp_path: Path) -> None:
+    """Unlearned, written by save_pretrained, read back, drawn by diffusers' own pipeline."""
+    from diffusers import StableDiffusionPipeline
+
+    if name in ("retrain", "another_seed"):
+        with pytest.raises((ValueError, TypeError), match="train"):
+            unlearned(name, elsewhere)
+        return
+    made = unlearned(name, elsewhere)
+    assert bool(changed(made, elsewhere.model)) == (name != "original")
+    pipelines.save(made, tmp_path / "made")
+    back = pipelines.read(tmp_path / "made")
+    for key, tensor in made.state_dict().items():
+        assert torch.equal(back.state_dict()[key], tensor), key
+    pipeline: Any = StableDiffusionPipeline.from_pretrained(tmp_path / "made")
+    pipeline.set_progress_bar_config(disable=True)
+    with torch.no_grad():
+        drawn = pipeline(WORDS[3], num_inference_steps=2, output_type="np").images
+    assert drawn.shape == (1, 32, 32, 3)

@@ -55,8 +55,12 @@ def _draw(table: pd.DataFrame, base: str | None) -> Figure:
             axis.set_xlabel(across)
             axis.set_ylabel(up)
             axis.set_ylim(*((0.3, 0.7) if metric == "membership" else (-0.03, 1.03)))
-    made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside upper center",
-                ncols=min(7, 2 + len(panels)), fontsize=6)
+    made.legend(
+        *made.axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=min(7, 2 + len(panels)),
+        fontsize=6,
+    )
     return made
 
 
