@@ -8,15 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import miniature
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import instant
 import meaning
 import paths
 import recipes
 import signatures
+from ledger import LONG_AGO, Ledger
 from signatures import StudyError
 from study import Study
 
@@ -101,7 +104,8 @@ def test_planning_imports_the_standard_library_alone() -> None:
         "new = {m.partition('.')[0] for m in set(sys.modules) - before};"
         "own = {'overview', 'recipes', 'ledger', 'study', 'paths', 'meaning', 'signatures',"
         "'graph', 'exact_study', 'exact_paths', 'frozen_study', 'frozen_paths', 'places',"
-        "'encoding_study', 'encoding_paths', 'diffusion_study', 'diffusion_paths', 'outside'};"
+        "'encoding_study', 'encoding_paths', 'diffusion_study', 'diffusion_paths', 'outside',"
+        "'conventions'};"
         "print(sorted(new - own - set(sys.stdlib_module_names)))"
     )
     out = subprocess.run(
@@ -257,3 +261,37 @@ def test_recipes_name_the_locked_versions() -> None:
     )
     partition = json.loads(cooked["data/recipes/partition/digits/class_3.json"])
     assert "torch" in partition["libraries"] or "numpy" in partition["libraries"]
+
+
+# ---------------------------------------------------------------- records
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "with_it"),
+    [
+        ("methods", "gradient_ascent", "class_3/gradient_ascent/u0/accuracy.json"),
+        ("metrics", "tug_of_war", "class_3/original/u0/tug_of_war.json"),
+    ],
+)
+def test_what_a_study_gave_up_leaves_its_report(
+    section: str, name: str, with_it: str, tmp_path: Path
+) -> None:
+    """Else its tables would go on to show rows that the study no longer asks for."""
+    config = yaml.safe_load(miniature.STUDY)
+
+    def book() -> Ledger:
+        study = Study(config, ROOT)
+        return Ledger(study.graph, recipes.pin(study, tmp_path), tmp_path)
+
+    first = book()
+    instant.pretend(first.graph, first.recipes, tmp_path)
+    assert set(book().reasons) == {"reports/digits/audit.json"}
+    config["classifier"][section].pop(name)
+    found = book()
+    table = "reports/digits/tables/measurements.csv"
+    made_with = f"data/measured/classifier/digits-resnet_tiny/s0/{with_it}"
+    assert found.reasons.get(table) == f"made with {made_with}, which it no longer needs"
+    assert "metrics.json" in " ".join(found.reasons)
+    assert not any(p.startswith("data/") for p in found.reasons)  # no cell is lost
+    found.settle()
+    assert (tmp_path / table).stat().st_mtime_ns == LONG_AGO

@@ -2,8 +2,8 @@
 
 Every artifact X has a record X.json: SHA-256 of itself, of its recipe and of each input. An
 artifact is current when it exists, its record agrees with the pinned recipe and with the records
-of its inputs, and all its inputs are current. Ages of files play no part in this: `settle` makes
-them follow from it, because Snakemake decides by age. Standard library only.
+of its inputs and names no others, and all its inputs are current. Ages of files play no part in
+this: `settle` makes them follow from it, because Snakemake decides by age. Standard library only.
 """
 
 from __future__ import annotations
@@ -98,6 +98,10 @@ class Ledger:
                 return f"made without {path_in}"
             if record["inputs"][path_in] != self._identity(path_in):
                 return self._why_changed(artifact, record, path_in)
+        given = set(artifact.inputs.values())
+        for path_in in record["inputs"]:
+            if path_in not in given:  # the study gave up a method, a metric, a seed
+                return f"made with {path_in}, which it no longer needs"
         return ""
 
     def _why_changed(self, artifact: Artifact, record: dict[str, Any], path_in: str) -> str:
