@@ -46,7 +46,7 @@ def sheet(
             axis.spines[:].set_visible(i in forget)
             axis.spines[:].set(edgecolor=FORGET, linewidth=1.0)
             if i == 0:
-                head_text = fill(column.replace("_", " "), 13)
+                head_text = fill(column.replace("_", " "), 11, break_long_words=False)
                 axis.set_title(head_text, loc="center", fontsize=6, pad=3)
             axes[i, j] = axis
         said = fill(row, 14) + ("\n(forget)" if i in forget else "")

@@ -115,17 +115,16 @@ def test_attacks_are_handed_rows_that_nobody_was_trained_on() -> None:
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        (lambda d: d["sampling"].update(steps=3), {"draw", "grid", "table"}),
-        (lambda d: d["bases"]["small"].update(sampling={"steps": 3}), {"draw", "grid", "table"}),
+        (lambda d: d["sampling"].update(steps=3), {"draw"}),
+        (lambda d: d["bases"]["small"].update(sampling={"steps": 3}), {"draw"}),
         (lambda d: d["partitions"]["class_3"].update(anchor="8"), {"erase"}),
         (lambda d: d["bases"]["small"]["training"].update(steps=3), {"generator"}),
     ],
 )
 def test_a_changed_setting_changes_its_stage_alone(change: Any, stages: set[str]) -> None:
     before, after = recipes.cook(study()), recipes.cook(study(change))
-    changed = {p for p in before if before[p] != after[p]} - {
-        paths.RECIPE["page"].format(study="digits")
-    }
+    # Reports say how images were drawn, so they change with every setting of the sampler.
+    changed = {p for p in before if before[p] != after[p] and "/recipes/report/" not in p}
     grammar = {**paths.RECIPE, **diffusion_paths.RECIPE}
     heads = {grammar[s].replace("{study}", "digits").partition("{")[0] for s in stages}
     assert changed

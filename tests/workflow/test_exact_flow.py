@@ -159,13 +159,20 @@ def test_a_deletion_changes_the_recipes_of_the_stages_that_sisa_predicts(row: in
 
 
 def test_rows_can_be_listed_in_a_file(tmp_path: Path) -> None:
+    for name in ("src", "workflow", "uv.lock"):
+        (tmp_path / name).symlink_to(ROOT / name)
     file = tmp_path / "rows.txt"
     file.write_text("# two\n7\n\n13 # later\n")
-    planned = study(lambda e: e["requests"].update(mine={"plugin": "listed", "file": str(file)}))
+    config = yaml.safe_load(TEXT)
+    config["exact"]["requests"]["mine"] = {"plugin": "listed", "file": "rows.txt"}
+    planned = Study(config, tmp_path)
     assert planned.exact.requests["mine"].settings == {"rows": [7, 13]}
     file.write_text("seven\n")
     with pytest.raises(StudyError, match="one row number a line"):
-        study(lambda e: e["requests"].update(mine={"plugin": "listed", "file": str(file)}))
+        Study(config, tmp_path)
+    config["exact"]["requests"]["mine"]["file"] = "../rows.txt"
+    with pytest.raises(StudyError, match="lies outside the project"):
+        Study(config, tmp_path)
 
 
 @pytest.mark.parametrize(
