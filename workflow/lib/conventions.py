@@ -20,12 +20,17 @@ def told(study: Study, item: Entry) -> dict[str, Any]:
     A picture says what concerns the evidence that it asks for; a table or a figure whose module
     has the constant CONVENTIONS says all.
     """
-    bases = study.diffusion.bases
     if item.kind == "picture":
         return {"conventions": text(study, item.signature.positional, [item.extra["base"]])}
-    if item.signature.constants.get("CONVENTIONS") and bases:
-        return {"conventions": text(study, study.diffusion.evidence, list(bases))}
-    return {}
+    return whole(study) if item.signature.constants.get("CONVENTIONS") else {}
+
+
+def whole(study: Study) -> dict[str, Any]:
+    """Return {"conventions": text} of all of a study's diffusion models, nothing without any."""
+    drawn = study.diffusion
+    if not drawn.bases:
+        return {}
+    return {"conventions": text(study, drawn.evidence, list(drawn.bases))}
 
 
 def text(study: Study, asked: Iterable[str], bases: list[str]) -> str:

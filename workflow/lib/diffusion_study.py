@@ -160,8 +160,10 @@ def _needed(
     found: set[str] = set()
     while asking:
         for position in asking.pop().signature.positional:
-            kind = position if position in HANDED else split_reference(position)[1]
-            if kind not in HANDED and kind not in found:
+            if position in HANDED:
+                continue
+            kind = split_reference(position)[1]
+            if kind not in found:
                 found.add(kind)
                 asking.append(evidence[kind])
     return [kind for kind in evidence if kind in found]

@@ -171,7 +171,3 @@ def recipes(study: Study, cook: Callable[..., str]) -> Iterator[tuple[str, str]]
                         settings=settings,
                     ),
                 )  # fmt: skip
-
-
-BASES = ("published", "frozen", "base_frozen", "base_frozen_relabelled")
-"""Rules whose artifacts lie below data/base, beside those of all studies."""

@@ -141,10 +141,11 @@ class Ledger:
             return inputs.get("recipe") or made_with(next(iter(inputs.values())))
 
         stale = {made_with(path) for path in self.reasons}
-        for path in self.graph:
+        for path in self.graph if stale else ():
             file = self.folder / path
-            here = file.is_file() and not file.is_symlink()
-            if made_with(path) in stale and here and not os.access(file, os.W_OK):
+            if made_with(path) not in stale or not file.is_file() or file.is_symlink():
+                continue
+            if not os.access(file, os.W_OK):
                 _part(file)
 
     def _settle_once(self) -> int:

@@ -141,14 +141,8 @@ def cook(study: Study) -> dict[str, str]:
         out[grammar["figure"].format(figure=name, **names)] = c.of(
             "figure", figure, **conventions.told(study, figure)
         )
-    drawn = study.diffusion
-    said = (
-        {"conventions": conventions.text(study, drawn.evidence, list(drawn.bases))}
-        if drawn.bases
-        else {}
-    )
     out[grammar["page"].format(**names)] = c.recipe(
-        "page", "page", study.name, [], settings={"study": study.config}, **said
+        "page", "page", study.name, [], settings={"study": study.config}, **conventions.whole(study)
     )
     return out
 

@@ -49,7 +49,7 @@ def report(
 
 def differing(found: dict[str, Any]) -> Iterator[str]:
     """Yield a line for each library or device in which the two sides differ."""
-    for name in sorted(found["recorded"].keys() | found["rerun"].keys()):
+    for name in _named(found):
         one, two = (", ".join(found[side].get(name, ["none"])) for side in ("recorded", "rerun"))
         if one != two:
             yield f"{name}: recorded {one}, rerun {two}"
@@ -63,9 +63,8 @@ def page(found: dict[str, Any], config: dict[str, Any]) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    names = sorted(found["recorded"].keys() | found["rerun"].keys())
     return template.render(
-        found=found, names=names, total=sum(found["counts"].values()),
+        found=found, names=_named(found), total=sum(found["counts"].values()),
         meanings={
             "identical": "the same SHA-256",
             "equivalent": f"every number within {found['tolerance']:g} of the other's",
@@ -74,3 +73,8 @@ def page(found: dict[str, Any], config: dict[str, Any]) -> str:
         },
         question=config.get("question", ""),
     )  # fmt: skip
+
+
+def _named(found: dict[str, Any]) -> list[str]:
+    """Return what either side names a version of."""
+    return sorted(found["recorded"].keys() | found["rerun"].keys())

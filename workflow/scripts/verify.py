@@ -21,21 +21,9 @@ from graph import TIMINGS
 from study import Study
 
 
-def upstream(study: Study, chosen: set[str]) -> set[str]:
-    """Return what the chosen artifacts are made from and is not chosen itself."""
-    found: set[str] = set()
-    todo = list(chosen)
-    while todo:
-        for path in study.graph[todo.pop()].inputs.values():
-            if path in study.graph and path not in chosen | found:
-                found.add(path)
-                todo.append(path)
-    return found
-
-
 def rerun(study: Study, chosen: set[str], scratch: Path, cores: int) -> None:
     """Make the chosen artifacts anew below `scratch`; what they need is linked, not copied."""
-    for path in upstream(study, chosen):
+    for path in sharing.behind(study.graph, chosen):
         for name in (path, path + ".json"):
             if Path(name).is_file():
                 (scratch / name).parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +52,7 @@ chosen = {
 }
 if not chosen:
     sys.exit(f"verify: no artifact of {study.name} matches {pattern!r}; see `snakemake -n`.")
-absent = sorted(p for p in chosen if not Path(p).is_file())
+absent = sharing.absent(sorted(chosen), Path.cwd())
 if absent:
     sys.exit(
         f"verify: {len(absent)} of {len(chosen)} artifacts are not here, the first is {absent[0]}. "
