@@ -1,10 +1,17 @@
-"""What a test could not try is said at the end of the run, in capital letters."""
+"""One thread for each worker; what could not be tried is said at the end of the run."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
 UNTRIED = "NOT TESTED"
+
+# Two workers with two threads each wait for one another on two cores: ten times slower and more.
+# Libraries read these when they are loaded, which is after this file.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -21,7 +20,9 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 NODES = ("node1", "node2", "gpu1")
-GPUS = 2
+GPUS = ("/dev/null", "/dev/zero")
+"""Devices that stand for GPUs: every machine has them, and none needs to be made."""
+GRES = "AutoDetect=off\n" + "".join(f"NodeName=gpu1 Name=gpu File={device}\n" for device in GPUS)
 CONF = r"""
 ClusterName=throwaway
 SlurmctldHost={host}(127.0.0.1)
@@ -124,11 +125,11 @@ class Cluster:
         ports = free_ports(4)
         names = ("port", "port1", "port2", "port3")
         text = CONF.format(
-            host=socket.gethostname().split(".")[0], top=self.top, gpus=GPUS,
+            host=socket.gethostname().split(".")[0], top=self.top, gpus=len(GPUS),
             **dict(zip(names, ports, strict=True)),
         )  # fmt: skip
         (self.top / "slurm.conf").write_text(text)
-        (self.top / "gres.conf").write_text(self._gres())
+        (self.top / "gres.conf").write_text(GRES)
         # Inside a job the executor drops every SLURM_* variable before it calls srun.
         self._stand_in("srun", f'SLURM_CONF={self.top}/slurm.conf exec {which("srun")} "$@"')
         # There is no data base to ask; the executor would, whenever the controller is silent.
@@ -159,18 +160,6 @@ class Cluster:
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)
-
-    def _gres(self) -> str:
-        """Character devices stand for GPUs; where none can be made, a count alone."""
-        lines = []
-        for i in range(GPUS):
-            device = self.top / f"nvidia{i}"
-            try:
-                os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-            except OSError:
-                return f"AutoDetect=off\nNodeName=gpu1 Name=gpu Count={GPUS}\n"
-            lines.append(f"NodeName=gpu1 Name=gpu File={device}\n")
-        return "AutoDetect=off\n" + "".join(lines)
 
     def start_controller(self, *words: str) -> None:
         """Start slurmctld; `-c` forgets every job, `-r` takes them up again."""
