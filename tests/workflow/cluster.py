@@ -23,6 +23,8 @@ NODES = ("node1", "node2", "gpu1")
 GPUS = ("/dev/null", "/dev/zero")
 """Devices that stand for GPUs: every machine has them, and none needs to be made."""
 GRES = "AutoDetect=off\n" + "".join(f"NodeName=gpu1 Name=gpu File={device}\n" for device in GPUS)
+LONGEST = 65
+"""Characters of the folder's path: slurmd's sockets lie below it, and Linux allows them 107."""
 CONF = r"""
 ClusterName=throwaway
 SlurmctldHost={host}(127.0.0.1)
@@ -112,12 +114,14 @@ class Cluster:
     """The daemons below a folder. Use as a context manager."""
 
     def __init__(self, top: Path) -> None:
+        if len(str(top)) > LONGEST:
+            raise ValueError(f"{top}: {len(str(top))} characters; at most {LONGEST} fit a socket")
         self.top = top
         path = f"{top}/bin:{os.environ['PATH']}"
         self.env = {"SLURM_CONF": str(top / "slurm.conf"), "PATH": path}
 
     def __enter__(self) -> Cluster:
-        self.top.mkdir(parents=True, exist_ok=True)
+        self.top.mkdir(exist_ok=True)
         (self.top / "state").mkdir(exist_ok=True)
         key = self.top / "munge.key"
         key.write_bytes(os.urandom(1024))

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,11 +59,11 @@ def lab_profile(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def slurm(tmp_path: Path) -> Iterator[Cluster]:
+def slurm() -> Iterator[Cluster]:
     """A cluster of the test's own; where none can be started, the run says so at its end."""
     if why := cluster.missing():
         pytest.skip(f"NOT TESTED: SLURM ({why})")
-    with Cluster(tmp_path / "slurm") as started:
+    with tempfile.TemporaryDirectory(prefix="slurm") as top, Cluster(Path(top)) as started:
         yield started
 
 
@@ -70,7 +71,7 @@ Fault = Callable[[Cluster, list[Job]], str]
 
 
 def run(
-    slurm: Cluster, folder: Path, *words: str, faults: dict[str, Fault], limit: float = 900
+    slurm: Cluster, folder: Path, *words: str, faults: dict[str, Fault], limit: float = 600
 ) -> tuple[int, str, dict[str, str], list[tuple[float, Job]]]:
     """Run snakemake and inject each fault once, as soon as its function returns something.
 
@@ -283,6 +284,11 @@ def test_an_array_sees_the_gpus_it_was_given_and_a_lost_node_requeues(
     assert moved.state == "COMPLETED"
     assert done
     assert "Trying to restart" not in text
+
+
+def test_a_cluster_refuses_a_folder_whose_sockets_would_have_no_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at most 65 fit a socket"):
+        Cluster(tmp_path / ("x" * 60))
 
 
 def test_the_profile_repeats_what_the_default_says_and_names_real_rules() -> None:
