@@ -19,6 +19,7 @@ import diffusion_study
 import encoding_paths
 import exact_paths
 import exact_study
+import failures
 import families
 import frozen_paths
 import frozen_study
@@ -125,3 +126,8 @@ onstart:
             "executor slurm: there is no program `sbatch` on PATH. Start on a machine that "
             "submits to the cluster, or leave out --workflow-profile to run here."
         )
+
+
+# Snakemake's own message names a rule and the line of an error, and not the cell.
+onerror:
+    print(failures.told(workflow.dag), file=sys.stderr)

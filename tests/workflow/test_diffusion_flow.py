@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 import diffusion_paths
+import diffusion_study
 import paths
 import recipes
 from signatures import StudyError
@@ -91,7 +93,7 @@ def two_requests(diffusion: dict[str, Any]) -> None:
 def test_a_metric_for_one_request_asks_for_no_evidence_of_another() -> None:
     planned = study(two_requests)
     made = {p for p in planned.graph if "/class_8/retrain/" in p and "/evidence/" in p}
-    assert {Path(p).stem for p in made} == {"drawn", "reseeded", "distances", "judged"}
+    assert {Path(p).stem for p in made} == {"drawn", "distances", "judged"}
     assert any("/class_3/retrain/" in p and p.endswith("relearned.npz") for p in planned.graph)
     needed = {p for a in planned.graph.values() for p in a.inputs.values()}
     assert {p for p in needed if p.startswith("data/recipes/")} == set(recipes.cook(planned))
@@ -102,6 +104,26 @@ def test_distances_compare_with_the_original_of_the_same_seeds() -> None:
     assert inputs["drawn"] == evidence("drawn", "swap_condition")
     assert inputs["original_drawn"] == evidence("drawn", "original")
     assert inputs["original_reseeded"] == evidence("reseeded", "original")
+
+
+def test_other_noise_is_drawn_by_the_original_alone() -> None:
+    """Drawing it for every method as well would cost as much as what is measured."""
+    graph = study().graph
+    made = [p for p in graph if p.endswith("reseeded.npz")]
+    assert made == [evidence("reseeded", "original")]
+    picture = graph["reports/digits/figures/pairs.png"].inputs
+    assert {role for role in picture if role.startswith("reseeded")} == {"reseeded__original"}
+    assert {role for role in picture if role.startswith("drawn")} == {
+        f"drawn__{m}" for m in ("original", "retrain", "swap_condition")
+    }
+
+
+def test_what_one_method_has_is_not_asked_of_all() -> None:
+    part = study().diffusion
+    metric = part.metrics["integrity"]
+    asking = replace(metric, signature=replace(metric.signature, positional=("reseeded",)))
+    with pytest.raises(StudyError, match=r"integrity: .*'original' alone; ask for `original_res"):
+        diffusion_study._only_where_it_is([asking], part.evidence)
 
 
 def test_attacks_are_handed_rows_that_nobody_was_trained_on() -> None:

@@ -8,7 +8,7 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,6 +128,7 @@ def read(
     asked = [(m.where, p) for m in (*metrics.values(), *pictures.values())
              for p in m.signature.positional]  # fmt: skip
     evidence = _evidence(given.get("evidence") or {}, asked, methods, root, entry)
+    _only_where_it_is((*metrics.values(), *evidence.values()), evidence)
     needed = {name: _needed(name, metrics, pictures, evidence) for name in partitions}
     for partition, kinds in needed.items():
         dataset = partitions[partition].extra["dataset"]
@@ -180,22 +181,42 @@ def _evidence(
         if position in HANDED:
             return
         reference, kind = split_reference(position)
-        if reference and reference not in methods:
-            raise StudyError(
-                f"{at}: compares with {reference!r}, which is not among the study's methods; add "
-                f"`{reference}: {{}}` to diffusion.methods."
-            )
         if kind not in found:
             item = entry(f"{at} ({position})", kind, "diffusion evidence", given.get(kind), root)
             for below in item.signature.positional:
                 need(item.where, below)
             found[kind] = item
+        compared = reference or made_of(found[kind])
+        if compared and compared not in methods:
+            raise StudyError(
+                f"{at}: compares with {compared!r}, which is not among the study's methods; add "
+                f"`{compared}: {{}}` to diffusion.methods."
+            )
 
     for at, position in asked:
         need(at, position)
     for name in given:
         one_of(f"diffusion.evidence.{name}", name, found)
     return found
+
+
+def made_of(kind: Entry) -> str | None:
+    """Return the only method whose models a kind of evidence is made of; None: of every one."""
+    name: str | None = kind.signature.constants.get("METHOD")
+    return name
+
+
+def _only_where_it_is(items: Iterable[Entry], evidence: dict[str, Entry]) -> None:
+    """Refuse a metric or evidence that asks every method for what one of them alone has."""
+    for item in items:
+        for position in item.signature.positional:
+            reference, kind = (None, "") if position in HANDED else split_reference(position)
+            alone = made_of(evidence[kind]) if kind else None
+            if alone and reference != alone:
+                raise StudyError(
+                    f"{item.where}: asks for {position!r}, which is made of {alone!r} alone; ask "
+                    f"for `{alone}_{kind}`."
+                )
 
 
 # ---------------------------------------------------------------------- the graph
@@ -209,15 +230,29 @@ def groups(study: Study) -> Iterator[tuple[str, str]]:
                 yield base, partition
 
 
-def cells(study: Study, base: str, partition: str) -> Iterator[dict[str, Any]]:
-    """Yield the cells of a base and a request: method, s, u."""
+def cells(
+    study: Study, base: str, partition: str, kind: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the cells of a base and a request: method, s, u; those that have a kind of evidence."""
+    alone = kind and made_of(study.diffusion.evidence[kind])
     for method, item in study.diffusion.methods.items():
-        if (method, partition) not in study.diffusion.settings:
+        if (method, partition) not in study.diffusion.settings or (alone and method != alone):
             continue
         still = item.signature.constants.get("DETERMINISTIC")
         for s in study.diffusion.training_seeds:
             for u in study.diffusion.unlearning_seeds[: 1 if still else None]:
                 yield {"base": base, "partition": partition, "method": method, "s": s, "u": u}
+
+
+def drawn(
+    study: Study, base: str, partition: str
+) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
+    """Yield kinds of evidence with the cells that have them, one pair for each set of cells."""
+    needed = study.diffusion.needed[partition]
+    alone = {kind: made_of(study.diffusion.evidence[kind]) for kind in needed}
+    for method in dict.fromkeys(alone.values()):
+        kinds = [kind for kind in needed if alone[kind] == method]
+        yield kinds, list(cells(study, base, partition, kinds[0]))
 
 
 def artifacts(study: Study, found: dict[str, Artifact]) -> Iterator[Artifact]:
@@ -352,7 +387,7 @@ def inputs_of(study: Study, item: Entry, cell: dict[str, Any]) -> dict[str, str]
 def _gauged(study: Study, base: str, partition: str) -> Iterator[Artifact]:
     for kind in study.diffusion.needed[partition]:
         item = study.diffusion.evidence[kind]
-        for cell in cells(study, base, partition):
+        for cell in cells(study, base, partition, kind):
             recipe = where.RECIPE["draw"].format(base=base, evidence=kind)
             inputs = {"recipe": recipe, **inputs_of(study, item, cell)}
             yield Artifact(where.EVIDENCE.format(evidence=kind, **cell), "draw", inputs)
@@ -373,12 +408,11 @@ def _pictured(study: Study) -> Iterator[Artifact]:
         inputs["images"] = paths.IMAGES.format(dataset=dataset)
         inputs["base_recipe"] = where.RECIPE["generator"].format(base=base)
         first = (study.diffusion.training_seeds[0], study.diffusion.unlearning_seeds[0])
-        for cell in cells(study, base, partition):
-            if (cell["s"], cell["u"]) == first:
-                for kind in item.signature.positional:
-                    if kind not in HANDED:
-                        role = f"{kind}__{cell['method']}"
-                        inputs[role] = where.EVIDENCE.format(evidence=kind, **cell)
+        for kind in item.signature.positional:
+            for cell in cells(study, base, partition, kind) if kind not in HANDED else ():
+                if (cell["s"], cell["u"]) == first:
+                    role = f"{kind}__{cell['method']}"
+                    inputs[role] = where.EVIDENCE.format(evidence=kind, **cell)
         yield Artifact(where.GRID.format(study=study.name, picture=name), "grid", inputs)
 
 

@@ -85,9 +85,8 @@ rule erase:
         "../scripts/erase.py"
 
 
-def looked_at(base, partition, grammar):
+def looked_at(grammar, cells):
     """The outputs of the jobs that look at models: one list for each job."""
-    cells = diffusion_study.cells(STUDY, base, partition)
     paths_ = [overview.partly(grammar, cell) for cell in cells]
     return [paths_] if STUDY.together else [[path] for path in paths_]
 
@@ -95,9 +94,12 @@ def looked_at(base, partition, grammar):
 for _base, _partition in diffusion_study.groups(STUDY):
     _name = f"{_base.replace('-', '_')}_{_partition}"
     _raw = STUDY.diffusion.bases[_base].extra.get("raw")
-    for _i, _outputs in enumerate(
-        looked_at(_base, _partition, diffusion_paths.EVIDENCE)
-    ):
+    _drawn = [
+        (_kinds, _outputs)
+        for _kinds, _cells in diffusion_study.drawn(STUDY, _base, _partition)
+        for _outputs in looked_at(diffusion_paths.EVIDENCE, _cells)
+    ]
+    for _i, (_kinds, _outputs) in enumerate(_drawn):
 
         rule:
             name:
@@ -108,15 +110,16 @@ for _base, _partition in diffusion_study.groups(STUDY):
                 artifact=_outputs,
             benchmark:
                 f"data/logs/draw/{_base}/{_partition}/{_i}/{{evidence}}.n{len(_outputs)}.benchmark.tsv"
+            wildcard_constraints:
+                evidence=overview.either(_kinds),
             threads: 1
             params:
                 raw=_raw,
             script:
                 "../scripts/draw.py"
 
-    for _i, _outputs in enumerate(
-        looked_at(_base, _partition, diffusion_paths.MEASURED)
-    ):
+    _cells = diffusion_study.cells(STUDY, _base, _partition)
+    for _i, _outputs in enumerate(looked_at(diffusion_paths.MEASURED, _cells)):
 
         rule:
             name:

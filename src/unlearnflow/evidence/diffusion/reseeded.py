@@ -12,6 +12,9 @@ from unlearnflow.drawing import draw
 from unlearnflow.rng import Stream
 from unlearnflow.shelf import Keep
 
+METHOD = "original"
+"""The method whose models it is made of; the others have none."""
+
 
 def gather(
     model: Denoiser, conditions: Conditions, sampling: dict[str, Any], rng: Stream,
