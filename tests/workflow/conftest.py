@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +13,12 @@ import pytest
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A miniature after one complete run, made once for all workers. Never change it."""
-    top = tmp_path_factory.getbasetemp()
-    top = top if worker_id == "master" else top.parent
-    folder = top / "miniature"
-    with open(top / "miniature.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "reports/digits/audit.json").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            miniature.make(folder)
-            miniature.snakemake(folder)
-    return folder
+
+    def run(folder: Path) -> None:
+        miniature.make(folder)
+        miniature.snakemake(folder)
+
+    return miniature.once(tmp_path_factory, worker_id, "miniature", run)
 
 
 @pytest.fixture

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 STUDY = """\
@@ -53,6 +57,21 @@ def make(folder: Path) -> Path:
     for method in ("finetune", "gradient_ascent"):
         file = folder / f"src/unlearnflow/methods/classifier/{method}.py"
         file.write_text(file.read_text() + "\nfrom unlearnflow import shared_by_two as _\n")
+    return folder
+
+
+def once(
+    factory: pytest.TempPathFactory, worker: str, name: str, make: Callable[[Path], object]
+) -> Path:
+    """Return a folder that one worker of a run makes for all of them; the others wait for it."""
+    top = factory.getbasetemp() if worker == "master" else factory.getbasetemp().parent
+    folder, done = top / name, top / f"{name}.done"
+    with open(top / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
     return folder
 
 

@@ -5,7 +5,6 @@ One published miniature for all tests; each clones it. No test writes into the p
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from miniature import Outcome, command, inodes, snakemake
+from miniature import Outcome, command, inodes, once, snakemake
 
 from unlearnflow import io
 
@@ -42,23 +41,19 @@ def configure(folder: Path, url: str | None, link: str = "copy", **settings: obj
 @pytest.fixture(scope="session")
 def published(finished: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A finished miniature under git and DVC, pushed to the folder `lab` beside it."""
-    top = tmp_path_factory.getbasetemp()
-    top = top if worker_id == "master" else top.parent
-    folder = top / "published/project"
-    with open(top / "published.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (top / "published/done").exists():
-            shutil.rmtree(folder.parent, ignore_errors=True)
-            shutil.copytree(finished, folder, symlinks=True)
-            command(folder, "git", "init", "-q", "-b", "main")
-            command(folder, "dvc", "init", "-q")
-            configure(folder, str(folder.parent / "lab"))
-            command(folder, "dvc", "commit", "-q", "-f")
-            command(folder, "git", "add", "-A")
-            command(folder, "git", "commit", "-q", "-m", "study")
-            command(folder, "dvc", "push", "-q")
-            (top / "published/done").touch()
-    return folder
+
+    def publish(top: Path) -> None:
+        folder = top / "project"
+        shutil.copytree(finished, folder, symlinks=True)
+        command(folder, "git", "init", "-q", "-b", "main")
+        command(folder, "dvc", "init", "-q")
+        configure(folder, str(top / "lab"))
+        command(folder, "dvc", "commit", "-q", "-f")
+        command(folder, "git", "add", "-A")
+        command(folder, "git", "commit", "-q", "-m", "study")
+        command(folder, "dvc", "push", "-q")
+
+    return once(tmp_path_factory, worker_id, "published", publish) / "project"
 
 
 @pytest.fixture
