@@ -13,6 +13,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT / "src"), str(ROOT / "workflow/lib")]
 )
 os.environ["PYTHONHASHSEED"] = "0"
+# Without it cuBLAS may add in another order each time, and torch refuses its operations.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import diffusion_paths
 import diffusion_study
@@ -29,6 +31,7 @@ import paths
 import overview
 import recipes
 import sharing
+import plain_yaml
 import yaml
 from snakemake.utils import min_version, update_config, validate
 from study import Study, StudyError
@@ -44,7 +47,7 @@ try:
     outside.no_templates(workflow.overwrite_configfiles)
     if "seeds" not in config:
         _study = str(config.pop("study", "digits"))
-        _read = outside.read(_study, ROOT / "workflow/config", yaml.safe_load)
+        _read = outside.read(_study, ROOT / "workflow/config", plain_yaml.reader(yaml))
         update_config(_read, config)
         config.update(_read)
     outside.plain(config)
@@ -52,6 +55,16 @@ try:
     STUDY = Study(config, ROOT)
     if workflow.is_main_process:
         RECIPES = recipes.pin(STUDY, Path.cwd())
+        if _strange := recipes.strangers(Path.cwd(), RECIPES):
+            _strange.insert(
+                0, "What is made here may differ from what its recipe says:"
+            )
+            print(
+                *_strange,
+                "  `uv sync --locked` installs these.",
+                sep="\n",
+                file=sys.stderr,
+            )
         ELSEWHERE = sharing.elsewhere(STUDY.graph, GIVEN)
         LEDGER = ledger.Ledger(STUDY.graph, RECIPES, Path.cwd(), ELSEWHERE)
         if GIVEN:

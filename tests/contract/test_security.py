@@ -21,6 +21,7 @@ import torch
 import yaml
 
 import outside
+import plain_yaml
 from signatures import StudyError
 from study import Study
 from unlearnflow import io
@@ -201,6 +202,7 @@ def digits() -> dict[str, Any]:
     return copy.deepcopy(DIGITS)
 
 
+LOAD = plain_yaml.reader(yaml)
 MARK = "ran_from_a_study"
 BAD_FILES = {
     "python": f"study: !!python/object/apply:os.system ['touch {MARK}']\n",
@@ -217,6 +219,11 @@ BAD_FILES = {
         f"{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n"
         for old, new in zip("abcdefghi", "bcdefghij", strict=True)
     ),
+    "merged": "study:\n  a: &a {" + ", ".join(f"k{i}: 1" for i in range(10)) + "}\n" + "".join(
+        f"  {new}: &{new} {{<<: [{','.join([f'*{old}'] * 10)}]}}\n"
+        for old, new in zip("abcdefghi", "bcdefghij", strict=True)
+    ),
+    "commands": "study: mine\nagainst: .\n",
     "escape": 'question: "\\e[2J\\e[31mall is well"\n',
     "turned": 'question: "safe \\u202E elif"\n',
     "key": '"a\\nb": 1\n',
@@ -233,21 +240,21 @@ def test_a_study_file_is_data_and_small(
     file = tmp_path / "study.yaml"
     file.write_bytes(BAD_FILES[name].encode("latin1" if name == "no_text" else "utf-8"))
     with pytest.raises(StudyError, match=r"study"):
-        outside.read(str(file), tmp_path, yaml.safe_load)
+        outside.read(str(file), tmp_path, LOAD)
     assert not (tmp_path / MARK).exists()
 
 
 def test_every_shipped_study_is_plain() -> None:
     for file in (ROOT / "workflow/config").glob("*.yaml"):
         if file.stem != "schema":
-            assert outside.read(file.stem, file.parent, yaml.safe_load)["study"] == file.stem
-            assert outside.read(str(file), ROOT, yaml.safe_load)["study"] == file.stem
+            assert outside.read(file.stem, file.parent, LOAD)["study"] == file.stem
+            assert outside.read(str(file), ROOT, LOAD)["study"] == file.stem
 
 
 def test_a_study_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("study: mine\n")
     with pytest.raises(StudyError, match=r"sequence\.yaml: cannot be read .* one of mine"):
-        outside.read("sequence", tmp_path, yaml.safe_load)
+        outside.read("sequence", tmp_path, LOAD)
 
 
 def test_snakemakes_own_reader_would_have_run_it(
@@ -279,6 +286,7 @@ SECTIONS = (
     ("datasets",), ("classifier", "bases"), ("classifier", "partitions"),
     ("classifier", "methods"), ("classifier", "metrics"), ("report", "tables"),
     ("report", "figures"), ("exact", "bases"), ("exact", "methods"), ("exact", "requests"),
+    *(("diffusion", key) for key in ("bases", "partitions", "methods", "metrics", "pictures")),
 )  # fmt: skip
 
 
@@ -303,6 +311,16 @@ def test_names_and_plugins_are_identifiers(name: str) -> None:
             Study(config, ROOT)
     with pytest.raises(StudyError):
         Study({**digits(), "study": name}, ROOT)
+    config = yaml.safe_load((ROOT / "workflow/config/routing.yaml").read_text())
+    config["encodings"]["methods"][name] = {}
+    with pytest.raises(StudyError):
+        Study(config, ROOT)
+
+
+def test_merge_keys_mean_what_they_say() -> None:
+    text = "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: {<<: [*a, {z: 1}]}\nd: [*a, *a]\n"
+    assert LOAD(text) == yaml.safe_load(text)
+    assert LOAD("") is None
 
 
 @pytest.mark.parametrize("value", [3, None, ["a"], {"a": 1}, True])

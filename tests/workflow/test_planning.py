@@ -250,6 +250,40 @@ def test_recipes_are_written_only_when_they_change(tmp_path: Path) -> None:
     assert ages == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.json")}
 
 
+def test_a_recipe_does_not_change_under_a_run_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its jobs read their settings at the start and are recorded under the recipe at the end."""
+    before = recipes.pin(Study(digits(), ROOT), tmp_path)
+    config = digits()
+    config["classifier"]["methods"]["scrub"]["alpha"] = 0.123
+    changed = Study(config, ROOT)
+    lock = tmp_path / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    assert recipes.pin(Study(digits(), ROOT), tmp_path) == before
+    with pytest.raises(StudyError, match=r"scrub\.json: .*a run is at work.*--unlock"):
+        recipes.pin(changed, tmp_path)
+    assert recipes.pin(Study(digits(), ROOT), tmp_path) == before
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.argv", ["snakemake", "--unlock"])
+        assert recipes.pin(changed, tmp_path) != before
+    lock.unlink()
+    assert recipes.pin(Study(digits(), ROOT), tmp_path) == before
+
+
+def test_other_libraries_than_the_lock_names_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = recipes.pin(Study(digits(), ROOT), tmp_path)
+    assert recipes.strangers(tmp_path, pinned) == []
+    locked = recipes.locked_versions(ROOT)
+    here = {**locked, "torch": "2.11.0", "numpy": locked["numpy"] + "+mkl"}
+    monkeypatch.setattr("importlib.metadata.version", here.__getitem__)
+    (line,) = recipes.strangers(tmp_path, pinned)
+    assert line.strip() == f"torch: 2.11.0 is installed, uv.lock names {locked['torch']}"
+
+
 def test_recipes_name_the_locked_versions() -> None:
     import json
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import miniature
+import torch
 from miniature import snakemake
 
+import compare
 from unlearnflow import io
 
 Edit = Callable[[Path, str, str], None]
@@ -43,6 +45,9 @@ def test_two_runs_at_other_cores_and_job_sizes_are_byte_identical(
     told = snakemake(copy, "verify", "--config", f"against={other}")
     assert "identical" in told.text
     counts = verdict(copy)
+    report = copy / "reports/digits/verify"
+    assert io.read_json(report.with_suffix(".json"))["against"] == str(other)
+    assert f"compared with those in <code>{other}" in report.with_suffix(".html").read_text()
     assert counts["identical"] >= 15
     assert counts["different"] == counts["missing"] == counts["equivalent"] == 0
 
@@ -118,6 +123,23 @@ def test_an_operation_without_a_deterministic_implementation_names_its_method(
     assert told.status != 0
     assert "put_ does not have a deterministic implementation" in told.text
     assert "methods/classifier/finetune.py" in told.text
+
+
+def test_a_run_is_not_compared_with_itself(copy: Path) -> None:
+    told = snakemake(copy, "verify", "--config", "against=.", check=False)
+    assert told.status != 0
+    assert "against=. is this very folder" in told.text
+
+
+def test_numbers_of_any_kind_are_compared(tmp_path: Path) -> None:
+    """Lists with nothing in them, lists of lists of other lengths, half precision."""
+    for side, value in (("one", 1.0), ("two", 1.5)):
+        io.write_json(tmp_path / side / "a.json", {"a": [None, value], "b": [[1], [2, 3]]})
+        weights = {"w": torch.full((2,), value, dtype=torch.bfloat16)}
+        io.write_tensors(tmp_path / side / "a.safetensors", weights)
+    for name, first in (("a.json", "a.1"), ("a.safetensors", "w")):
+        found = compare.difference(tmp_path / "one" / name, tmp_path / "two" / name)
+        assert found == (first, 0.5)
 
 
 def test_a_pattern_that_matches_nothing_is_an_error(copy: Path) -> None:

@@ -16,7 +16,7 @@ import encoding_paths
 import paths
 import signatures
 from graph import Artifact
-from signatures import one_of
+from signatures import named, one_of
 
 if TYPE_CHECKING:
     from study import Entry, Study
@@ -50,6 +50,7 @@ def read(given: dict[str, Any] | None, datasets: dict[str, Entry], root: Path) -
     for dataset, shared in given["settings"].items():
         one_of("encodings.settings", dataset, datasets)
         for name, own in given["methods"].items():
+            named("encodings.methods", name)
             settings = {**(shared or {}), **(own or {})}
             where = f"encodings.methods.{name} on {dataset}"
             signatures.check(where, settings, signature, "split_autoencoder.train")

@@ -16,6 +16,8 @@ from signatures import StudyError
 VALUES = 100_000
 """Most values of a study, aliases written out: ten lines of YAML can stand for billions."""
 DEPTH = 30
+COMMANDS = frozenset({"verify", "against", "pull", "given"})
+"""Keys of `--config` that are no part of a study: what to compare, fetch and draw from."""
 OVERRIDES = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that make text read in another order than it stands there."""
 
@@ -47,6 +49,11 @@ def read(name: str, folder: Path, load: Callable[[str], Any]) -> dict[str, Any]:
     if "__use_yte__" in study:
         raise StudyError(
             f"{file}: is a template (__use_yte__), and none is run here; write it out."
+        )
+    if said := sorted(COMMANDS & study.keys()):
+        raise StudyError(
+            f"{file}: holds {', '.join(said)}, which say what is to be done and not what is "
+            "studied; give them on the command line (`--config`)."
         )
     plain(study)
     return study

@@ -7,9 +7,12 @@ changes, so that a recipe's age says when the meaning changed. Standard library 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
+import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import frozen_study
 import graph
 import paths
 from meaning import reach
+from signatures import StudyError
 from study import Entry, Study
 
 SCRIPTS = "workflow/scripts"
@@ -148,9 +152,46 @@ def cook(study: Study) -> dict[str, str]:
 
 
 def pin(study: Study, folder: Path) -> dict[str, str]:
-    """Write the study's recipes below `folder` and return recipe path -> SHA-256 of its text."""
-    digests = {}
-    for path, content in cook(study).items():
+    """Write the study's recipes below `folder` and return recipe path -> SHA-256 of its text.
+
+    StudyError if that would change a recipe under the hands of a run that is at work.
+    """
+    cooked = cook(study)
+    if at_work(folder):
+        for path, content in cooked.items():
+            file = folder / path
+            if file.is_file() and file.read_text(encoding="utf-8") != content:
+                raise StudyError(
+                    f"{path}: settings or code have changed, and a run is at work here whose jobs "
+                    "are recorded under the recipe as it stands. Wait until it ends; if none runs "
+                    "(one was killed), `snakemake --unlock` first."
+                )
+    for path, content in cooked.items():
         write_if_changed(folder / path, content)
-        digests[path] = digest(content)
-    return digests
+    return {path: digest(content) for path, content in cooked.items()}
+
+
+def strangers(folder: Path, pinned: Iterable[str]) -> list[str]:
+    """Return a line for each library that recipes name in another version than is installed.
+
+    An artifact's record says what was installed, its recipe what uv.lock names.
+    """
+    named: dict[str, str] = {}
+    for path in pinned:
+        named |= json.loads((folder / path).read_text(encoding="utf-8"))["libraries"]
+    lines = []
+    for library, locked in sorted(named.items()):
+        try:
+            here = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            here = "none"
+        if here.split("+")[0] not in locked.split(" or "):
+            lines.append(f"  {library}: {here} is installed, uv.lock names {locked}")
+    return lines
+
+
+def at_work(folder: Path) -> bool:
+    """Whether another Snakemake holds the folder's lock (this one takes its own later)."""
+    if "--unlock" in sys.argv:
+        return False
+    return any((folder / ".snakemake/locks").glob("*.lock"))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import paths
 from meaning import source
 
 
@@ -162,3 +164,13 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def named(where: str, name: Any) -> str:
+    """Return a name that may become part of a path; StudyError otherwise."""
+    if not isinstance(name, str) or not re.fullmatch(paths.NAME, name):
+        raise StudyError(
+            f"{where}: the name {name!r} becomes part of a path; allowed are lower-case letters, "
+            f"digits and '_', a letter first. Rename it."
+        )
+    return name

@@ -6,7 +6,6 @@ Standard library only.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import outside
 import paths
 import signatures
 from graph import HANDED, Artifact, asks_for_shadows, split_reference
-from signatures import Signature, StudyError, nearest, one_of
+from signatures import Signature, StudyError, named, nearest, one_of
 
 FOLDERS = {
     "dataset": ("src/unlearnflow/datasets", "load"),
@@ -55,9 +54,6 @@ RESERVED = {
 NOTHING: dict[str, Any] = {"bases": {}, "partitions": {}, "methods": {}, "metrics": {}}
 """The section `classifier:` of a study without one."""
 
-COMMANDS = ("verify", "against", "pull", "given")
-"""Keys given on the command line to a target; no part of the study."""
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -84,7 +80,7 @@ def entry(where: str, name: str, kind: str, given: Any, root: Path) -> Entry:
     given = {} if given is None else given
     if not isinstance(given, dict):
         raise StudyError(f"{where}: got {given!r}, allowed is a mapping of settings; use {{}}.")
-    _named(where, name)
+    named(where, name)
     plugin = given.get("plugin", name)
     names = available(kind, root)
     if plugin not in names:
@@ -103,24 +99,14 @@ def entry(where: str, name: str, kind: str, given: Any, root: Path) -> Entry:
     return Entry(where, name, kind, str(plugin), file, signature, settings, extra)
 
 
-def _named(where: str, name: Any) -> str:
-    """Return a name that may become part of a path; StudyError otherwise."""
-    if not isinstance(name, str) or not re.fullmatch(paths.NAME, name):
-        raise StudyError(
-            f"{where}: the name {name!r} becomes part of a path; allowed are lower-case letters, "
-            f"digits and '_', a letter first. Rename it."
-        )
-    return name
-
-
 class Study:
     """A checked study. `graph` maps each artifact's path to its Artifact, inputs first."""
 
     def __init__(self, config: dict[str, Any], root: Path) -> None:
         outside.plain(config)
-        self.config = {k: v for k, v in config.items() if k not in COMMANDS}
+        self.config = {k: v for k, v in config.items() if k not in outside.COMMANDS}
         self.root = root
-        self.name: str = _named("study", config["study"])
+        self.name: str = named("study", config["study"])
         seeds = config["seeds"]
         self.data_seed: int = seeds.get("data", 0)
         self.training_seeds: list[int] = list(seeds["training"])

@@ -17,11 +17,14 @@ def numbers(path: Path) -> dict[str, Any]:
     if path.suffix == ".npz":
         return io.read_arrays(path)
     if path.suffix == ".safetensors":
-        return {name: t.numpy() for name, t in io.read_tensors(path).items()}
+        tensors = io.read_tensors(path).items()
+        return {n: (t.double() if t.is_floating_point() else t).numpy() for n, t in tensors}
     return {k: np.asarray(v) for k, v in _flat("", io.read_json(path)).items()}
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, list) and not all(isinstance(v, int | float) for v in value):
+        value = dict(enumerate(value))
     if isinstance(value, dict):
         found: dict[str, Any] = {}
         for name, item in value.items():

@@ -26,18 +26,25 @@ def sides(paths: list[str], folder: Path) -> dict[str, list[str]]:
 
 
 def report(
-    study: str, pattern: str, tolerance: float, rows: list[dict[str, Any]], there: Path
+    study: str,
+    pattern: str,
+    tolerance: float,
+    rows: list[dict[str, Any]],
+    there: Path,
+    against: str | None,
 ) -> dict[str, Any]:
     """Return the content of verify.json.
 
     counts: verdict -> artifacts. recorded, rerun: what made either side, see `sides`. artifacts:
     a row for each that is not identical: its first differing tensor, the largest difference.
-    rows: of `compare.compare`. there: the folder of the other run.
+    rows: of `compare.compare`. there: the folder of the other run. against: the folder that was
+    named, None where everything was made again.
     """
     paths = [row["artifact"] for row in rows]
     return {
         "study": study,
         "pattern": pattern,
+        "against": against,
         "tolerance": tolerance,
         "counts": {v: sum(r["verdict"] == v for r in rows) for v in compare.VERDICTS},
         "recorded": sides(paths, Path.cwd()),

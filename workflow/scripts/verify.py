@@ -4,6 +4,7 @@ identical: same SHA-256. equivalent: other bytes, every number within the study'
 different: anything else. Only *different* and *missing* fail.
 """
 
+import copy
 import fnmatch
 import json
 import os
@@ -28,8 +29,17 @@ def rerun(study: Study, chosen: set[str], scratch: Path, cores: int) -> None:
             if Path(name).is_file():
                 (scratch / name).parent.mkdir(parents=True, exist_ok=True)
                 os.symlink(Path(name).resolve(), scratch / name)
-    seeds = {**study.config["seeds"], "per_job": "one"}
-    (scratch / "study.json").write_text(json.dumps({**study.config, "seeds": seeds}))
+    if Path("data/raw").is_dir():
+        (scratch / "data").mkdir(exist_ok=True)
+        os.symlink(Path("data/raw").resolve(), scratch / "data/raw")
+    config = copy.deepcopy(study.config)
+    config["seeds"]["per_job"] = "one"
+    # Folders of raw files are named from here.
+    bases = (config.get("diffusion") or {}).get("bases") or {}
+    for item in (*config["datasets"].values(), *bases.values()):
+        if item and "raw" in item:
+            item["raw"] = str(Path(item["raw"]).resolve())
+    (scratch / "study.json").write_text(json.dumps(config))
     snakefile = study.root / "Snakefile"
     profile = study.root / "workflow/profiles/default"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
@@ -61,10 +71,13 @@ if absent:
     )
 with tempfile.TemporaryDirectory(dir=".snakemake", prefix="verify-") as folder:
     there = Path(config.get("against", folder)).resolve()
+    if there == Path.cwd():
+        sys.exit(f"verify: against={config['against']} is this very folder; name another run's.")
     if "against" not in config:
         rerun(study, chosen, there, snakemake.threads)
     rows = compare.compare(sorted(chosen), Path.cwd(), there, tolerance)
-    report = verdicts.report(study.name, pattern, tolerance, rows, there)
+    against = config.get("against")
+    report = verdicts.report(study.name, pattern, tolerance, rows, there, against)
 written = Path(f"reports/{study.name}")
 recipes.write_if_changed(written / "verify.json", recipes.text(report))
 recipes.write_if_changed(written / "verify.html", verdicts.page(report, study.config))
