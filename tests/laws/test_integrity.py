@@ -11,6 +11,7 @@ from unlearnflow import perceptual
 from unlearnflow.canvas import accuracies, confusion, grid
 from unlearnflow.frechet import fid
 from unlearnflow.integrity import Integrity, integrity, selectivity
+from unlearnflow.metrics.diffusion import concept_accuracy
 from unlearnflow.rng import stream
 
 PROMPTS = np.repeat(np.arange(10), 8)
@@ -196,3 +197,56 @@ def test_the_grid_is_read_from_the_class_names() -> None:
         grid(["red ring", "moon"])
     with pytest.raises(ValueError, match="same name"):
         grid(["red ring", "red ring"])
+
+
+FASHION = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+    "Ankle boot",
+)  # fmt: skip
+GRID = tuple(f"a {c} {s}" for s in ("circle", "cross", "heart") for c in ("red", "blue"))
+
+
+def judged(prompts: tuple[str, ...], gone: list[int]) -> dict[str, np.ndarray]:
+    """A judge that sees what is asked for, four images of each prompt."""
+    asked = np.repeat(np.arange(len(prompts)), 4)
+    return {
+        "logits": np.eye(len(prompts))[asked],
+        "prompt": asked,
+        "forget": np.isin(asked, gone),
+    }
+
+
+def test_prompts_of_a_full_grid_have_two_domains() -> None:
+    """Both crosses are to go and all are still seen: UA is 0, the rest 1."""
+    found = concept_accuracy.measure(judged(GRID, [2, 3]), GRID)
+    assert (found["ua"], found["ira"], found["cra"]) == (0, 1, 1)
+    seen = judged(GRID, [2, 3])
+    seen["logits"][seen["forget"]] = np.eye(6)[[0, 1] * 4]
+    found = concept_accuracy.measure(seen, GRID)
+    assert (found["ua"], found["ira"], found["cra"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "gone"),
+    [
+        (tuple(f"a picture of a {name}" for name in FASHION), [9]),
+        (tuple(f"a picture of a {name}" for name in FASHION), [0]),
+        (tuple(f"a picture of a {name}" for name in FASHION), list(range(9))),
+        (FASHION, [9]),
+        (GRID[:-1], [2, 3]),
+        ((*GRID, GRID[0]), [2, 3]),
+        (("a red circle", "a red cross"), [1]),
+        (("circle", "cross", "heart", "star"), [1]),
+    ],
+    ids=[
+        "Ankle boot", "T-shirt/top", "all but the boot", "bare names", "a cell lacks", "twice",
+        "one colour", "words",
+    ],
+)  # fmt: skip
+def test_prompts_that_are_no_full_grid_have_no_domains(
+    prompts: tuple[str, ...], gone: list[int]
+) -> None:
+    """The words before 'T-shirt/top' and 'boot' are no colours."""
+    found = concept_accuracy.measure(judged(prompts, gone), prompts)
+    assert (found["ua"], found["ira"], found["cra"]) == (None, None, None)
+    assert found["retain_accuracy"] == 1

@@ -475,6 +475,20 @@ def test_the_same_rows_on_both_sides_cannot_be_told_apart() -> None:
     assert abs((chance["auc"] or 0) - 0.5) < 3 * (chance["error"] or 0)
 
 
+@pytest.mark.parametrize("side", ["forget", "unseen"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_broken_retrain_gives_no_comparison(side: str, value: float) -> None:
+    """What the model's own losses say stays; excess and ratio are made of retrain's too."""
+    draw = np.random.default_rng(0)
+    good = {"forget": draw.gamma(2, size=(20, 2)), "unseen": draw.gamma(2, size=(20, 2)),
+            "timesteps": np.array([10, 50])}  # fmt: skip
+    bad = good | {side: good[side].copy()}
+    bad[side][3, 1] = value
+    found, whole = membership.measure(good, bad), membership.measure(good, good)
+    assert found == whole | {"excess": None, "ratio": None}
+    assert set(membership.measure(bad, good).values()) == {None}
+
+
 # --- reports --------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from unlearnflow.frechet import fid, frechet, gaussian
-from unlearnflow.kernel_distance import kid, mmd2
+from unlearnflow.kernel_distance import kid, mmd2, paired_mmd2
+from unlearnflow.metrics.diffusion import kid as kid_metric
 from unlearnflow.neighbours import diversity, euclidean, precision_recall
 from unlearnflow.rng import stream
 
@@ -187,6 +188,78 @@ def test_kid_by_hand_and_without_bias() -> None:
     assert min(values) < 0, "never clamped"
 
 
+def slow_paired(x: np.ndarray, y: np.ndarray) -> float:
+    """Gretton et al. 2012, equation 4, term by term."""
+    n, d = x.shape
+    k = lambda a, b: (a @ b / d + 1) ** 3  # noqa: E731
+    terms = [
+        k(x[i], x[j]) + k(y[i], y[j]) - k(x[i], y[j]) - k(x[j], y[i])
+        for i in range(n) for j in range(n) if i != j
+    ]  # fmt: skip
+    return float(sum(terms) / (n * (n - 1)))
+
+
+def test_paired_kid_is_the_double_loop() -> None:
+    x, y = np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]])
+    # k(x_1, x_2) = 1, k(y_1, y_2) = 343, k(x_1, y_2) = 1, k(x_2, y_1) = 27.
+    assert paired_mmd2(x, y) == pytest.approx(1 + 343 - 1 - 27, rel=1e-12)
+    for shift in (0.0, 0.1, 2.0):
+        a, b = draws(25, 0), draws(25, 1, shift=shift)
+        assert paired_mmd2(a, b) == pytest.approx(slow_paired(a, b), rel=1e-9, abs=1e-12)
+        assert paired_mmd2(b, a) == pytest.approx(paired_mmd2(a, b), rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 3, 7, 60, 129])
+def test_paired_kid_of_the_same_images_is_exactly_zero(n: int) -> None:
+    a = draws(n, n)
+    assert paired_mmd2(a, a.copy()) == 0
+    assert paired_mmd2(a, a) == 0
+
+
+def test_paired_kid_of_independent_sets_has_the_mean_of_the_unpaired() -> None:
+    pairs = [(draws(40, i), draws(40, i + 1000, shift=0.2)) for i in range(300)]
+    apart = np.array([paired_mmd2(*pair) - mmd2(*pair) for pair in pairs])
+    assert abs(apart.mean()) < 3 * apart.std(ddof=1) / np.sqrt(len(apart))
+    assert np.mean([paired_mmd2(*pair) for pair in pairs]) > 0
+
+
+def test_pairs_that_hardly_differ_do_not_pull_paired_kid_down() -> None:
+    """Of the same distribution, pair by pair alike: mean 0. The unpaired one is always below."""
+    found, unpaired = [], []
+    for i in range(200):
+        noise = np.random.default_rng(i + 5000).normal(scale=0.05, size=(2, 60, D))
+        x, y = draws(60, i) + noise
+        found.append(paired_mmd2(x, y))
+        unpaired.append(mmd2(x, y))
+    error = np.std(found, ddof=1) / np.sqrt(len(found))
+    assert abs(np.mean(found)) < 3 * error
+    assert max(unpaired) < 0
+    assert max(map(abs, found)) < 0.2 * min(map(abs, unpaired))
+
+
+def test_paired_kid_of_a_shift_is_above_zero() -> None:
+    x = draws(60, 0)
+    assert paired_mmd2(x, x + 0.01) > 0
+
+
+def test_what_cannot_be_paired_is_told() -> None:
+    with pytest.raises(ValueError, match=r"pairs.*\(60, 16\).*\(59, 16\)"):
+        paired_mmd2(draws(60, 0), draws(59, 1))
+
+
+def test_kid_to_the_original_is_paired_and_to_real_rows_is_not() -> None:
+    a, b, true = draws(40, 0), draws(40, 1), draws(30, 2)
+    forget = np.arange(40) < 10
+    ours = {"features": a, "forget": forget, "prompt": np.repeat(np.arange(4), 10)}
+    real = {"features": true, "labels": np.repeat([0, 1, 2], 10)}
+    found = kid_metric.measure(ours, ours | {"features": b}, real)
+    assert found["kid_original"] == paired_mmd2(a[10:], b[10:])
+    assert found["kid_real"] == mmd2(a[10:], true[10:])
+    assert kid_metric.measure(ours, ours, real)["kid_original"] == 0
+    with pytest.raises(ValueError, match=r"kid: .*the same prompts"):
+        kid_metric.measure(ours, ours | {"prompt": ours["prompt"][::-1]}, real)
+
+
 def test_kid_draws_from_its_stream_alone() -> None:
     a, b = draws(80, 0), draws(90, 1)
     first, again = (kid(a, b, stream(3), subsets=5, size=40) for _ in range(2))
@@ -217,7 +290,7 @@ def test_swapping_images_between_prompts_is_not_seen() -> None:
     assert mmd2(a, swapped) == pytest.approx(mmd2(a, b), rel=1e-9)
 
 
-@pytest.mark.parametrize("judge", [fid, mmd2, precision_recall])
+@pytest.mark.parametrize("judge", [fid, mmd2, paired_mmd2, precision_recall])
 def test_images_and_broken_features_are_refused(judge: Any) -> None:
     good = draws(50, 0)
     with pytest.raises(TypeError, match="uint8"):

@@ -174,11 +174,133 @@ def test_a_changed_setting_changes_its_stage_alone(change: Any, stages: set[str]
         ),
         (lambda d: d["bases"]["small"].update(autoencoder={"step": 1}), "unknown setting 'step'"),
         (lambda d: d["evidence"].update(spoken={}), "'spoken' is not in this study; allowed: "),
+        (lambda d: d["bases"]["small"].pop("training"), "small.training: .*needs .*'steps'"),
+        (
+            lambda d: d["bases"]["small"].update(raw="models/small"),
+            r"bases\.small\.raw: got 'models/small', but the generator 'ddpm' reads no folder and "
+            r"is trained; allowed is no `raw`\. Take it out",
+        ),
+        (
+            lambda d: d["evidence"]["reseeded"].update(per_condition=3),
+            r"evidence\.reseeded\.per_condition: got 3, allowed is 2, that of drawn",
+        ),
+        (
+            lambda d: d["evidence"].pop("reseeded"),
+            r"evidence\.reseeded\.per_condition: got 10 \(default\), allowed is 2, that of drawn",
+        ),
+        (
+            lambda d: d["evidence"].pop("drawn"),
+            r"evidence\.reseeded\.per_condition: got 2, allowed is 10 \(default\), that of drawn",
+        ),
     ],
 )
 def test_mistakes_are_found_before_any_job(change: Any, message: str) -> None:
     with pytest.raises(StudyError, match=message):
         study(change)
+
+
+READY = {"plugin": "published", "dataset": "digits", "template": "a {}", "raw": "models/ready"}
+LATENT = {
+    "plugin": "latent", "dataset": "digits", "template": "a {}", "widths": [8, 16],
+    "training": {"steps": 2},
+}  # fmt: skip
+
+
+def bases(**given: dict[str, Any]) -> Any:
+    """A change that puts other bases in the study's place, with the evidence of one request."""
+
+    def change(diffusion: dict[str, Any]) -> None:
+        diffusion.update(bases=copy.deepcopy(given), pictures={}, metrics={"integrity": {}})
+        diffusion["evidence"] = {"drawn": {"per_condition": 2}, "reseeded": {"per_condition": 2}}
+
+    return change
+
+
+def ready(diffusion: dict[str, Any], **more: Any) -> None:
+    """A published base and only methods that a model without a training of its own can have."""
+    bases(small=READY | more)(diffusion)
+    diffusion["methods"] = {"original": {}, "swap_condition": {}}
+
+
+@pytest.mark.parametrize("training", [{}, {"training": {}}, {"training": None}])
+def test_a_published_base_needs_no_training(training: dict[str, Any]) -> None:
+    planned = study(lambda d: ready(d, **training))
+    cooked = recipes.cook(planned)
+    said = json.loads(cooked[diffusion_paths.RECIPE["generator"].format(base="digits-small")])
+    assert said["training"] == {}
+    assert "raw" not in json.dumps(said), "where the folder lies is no part of a recipe"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda d: ready(d, training={"steps": 5}),
+            r"small\.training: got \{'steps': 5\}, but the generator 'published' comes "
+            r"ready-made; allowed is no `training`\. Take it out",
+        ),
+        (
+            lambda d: ready(d, raw=None),
+            r"small\.raw: got None, but the generator 'published' reads a folder; allowed is the "
+            r"path of one\. Add `raw: FOLDER`",
+        ),
+        (lambda d: ready(d, raw=7), r"small\.raw: got 7, "),
+        (lambda d: ready(d, raw=""), r"small\.raw: got '', "),
+        (
+            lambda d: ready(d, autoencoder={"steps": 5}),
+            r"small\.autoencoder: got \{'steps': 5\}, but .* ready-made; allowed is no `autoenc",
+        ),
+        (
+            lambda d: (ready(d), d["methods"].update(retrain={})),
+            r"methods\.retrain: trains base 'small' once more for the request 'class_3', but it "
+            r"comes ready-made; allowed are requests of other data sets: none\. Take the method "
+            "off the list",
+        ),
+        (
+            lambda d: (ready(d), d["methods"].update(twin={"plugin": "another_seed"})),
+            r"methods\.twin: trains base 'small' once more",
+        ),
+        (
+            bases(small=LATENT),
+            r"bases\.small\.autoencoder: got nothing, but the generator 'latent' draws codes of an "
+            r"autoencoder; allowed are settings of autoencoding\.train\. Add `autoencoder: \{steps",
+        ),
+    ],
+)
+def test_mistakes_in_a_base_are_found_before_any_job(change: Any, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        study(change)
+
+
+def test_a_latent_base_with_its_autoencoder_is_planned() -> None:
+    planned = study(bases(small=LATENT | {"autoencoder": {"steps": 2}}))
+    assert diffusion_paths.AUTOENCODER.format(base="digits-small") in planned.graph
+
+
+def test_methods_that_train_may_go_to_the_requests_of_other_bases() -> None:
+    """A published base on a data set of its own: retrain is kept for the other's requests."""
+
+    def change(diffusion: dict[str, Any]) -> None:
+        other = {"plugin": "by_class", "dataset": "again", "label": 3}
+        diffusion["partitions"]["ready_3"] = other
+        diffusion["bases"]["ready"] = READY | {"dataset": "again"}
+        diffusion["judges"]["again"] = diffusion["judges"]["digits"]
+        diffusion["methods"]["retrain"] = {"partitions": ["class_3"]}
+        diffusion["metrics"] = {"integrity": {}, "concept_accuracy": {}}
+        diffusion["evidence"] = {"drawn": {"per_condition": 2}, "reseeded": {"per_condition": 2}}
+
+    config = copy.deepcopy(yaml.safe_load(TEXT))
+    change(config["diffusion"])
+    config["datasets"]["again"] = {"plugin": "digits", **config["datasets"]["digits"]}
+    config["report"] = {}
+    trained = [p for p in Study(config, ROOT).graph if "/retrain/" in p]
+    assert trained
+    assert not any("ready" in path for path in trained)
+    config["diffusion"]["methods"]["retrain"] = {}
+    with pytest.raises(
+        StudyError, match=r"other data sets: class_3\. List them under `partitions:"
+    ):
+        Study(config, ROOT)
 
 
 def test_reports_say_how_images_were_drawn() -> None:

@@ -29,6 +29,12 @@ HANDED = (
 )  # fmt: skip
 """Positional names of evidence, metrics and pictures that are no evidence of a cell."""
 LIBRARY = "src/unlearnflow"
+READS = "raw"
+"""What a generator's function takes where it reads a ready-made model from the folder `raw`."""
+CODES = "codes"
+"""The setting of a generator that draws the codes of an autoencoder: their channels."""
+TRAINS_AGAIN = ("retrain", "another_seed")
+"""Methods that train a base once more with the settings of its training."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +101,20 @@ def read(
     bases, full = {}, {}
     for name, item in section("bases", "generator", *reserved).items():
         dataset = one_of(f"{item.where}.dataset", item.extra.get("dataset"), datasets)
-        checked(f"{item.where}.training", item.extra.get("training"), "denoising.py", "train")
+        _folder(item)
+        if ready_made(item):
+            _untrained(item)
+        else:
+            checked(f"{item.where}.training", item.extra.get("training"), "denoising.py", "train")
         if "autoencoder" in item.extra:
             settings = item.extra["autoencoder"]
             checked(f"{item.where}.autoencoder", settings, "autoencoding.py", "train")
+        elif CODES in item.signature.settings:
+            raise StudyError(
+                f"{item.where}.autoencoder: got nothing, but the generator {item.plugin!r} draws "
+                "codes of an autoencoder; allowed are settings of autoencoding.train. Add "
+                "`autoencoder: {steps: ...}`."
+            )
         own_drawing = {**drawing, **(item.extra.get("sampling") or {})}
         checked(f"{item.where}.sampling", own_drawing, "sampling.py", "sample")
         full[name] = f"{dataset}-{name}"
@@ -116,6 +132,7 @@ def read(
             merged = {**item.settings, **override}
             signatures.check(at, merged, item.signature, f"the method {item.plugin!r}")
             settings[name, partition] = merged
+    _only_what_was_trained(methods, bases, partitions, settings)
     metrics = section("metrics", "diffusion metric", "partitions")
     for item in metrics.values():
         for partition in item.extra.get("partitions") or ():
@@ -129,6 +146,7 @@ def read(
              for p in m.signature.positional]  # fmt: skip
     evidence = _evidence(given.get("evidence") or {}, asked, methods, root, entry)
     _only_where_it_is((*metrics.values(), *evidence.values()), evidence)
+    _in_pairs(evidence)
     needed = {name: _needed(name, metrics, pictures, evidence) for name in partitions}
     for partition, kinds in needed.items():
         dataset = partitions[partition].extra["dataset"]
@@ -144,6 +162,74 @@ def read(
         list(own["training"]), list(own["unlearning"]), judges, clips, bases, partitions, methods,
         evidence, metrics, pictures, settings, needed,
     )  # fmt: skip
+
+
+def ready_made(item: Entry) -> bool:
+    """Whether a base is read from its folder `raw`; else the study trains it."""
+    return READS in item.signature.positional
+
+
+def _folder(item: Entry) -> None:
+    """Refuse a base without the folder that its generator reads, or with one that it does not."""
+    raw, at = item.extra.get("raw"), f"{item.where}.raw"
+    if ready_made(item) and not (isinstance(raw, str) and raw):
+        raise StudyError(
+            f"{at}: got {raw!r}, but the generator {item.plugin!r} reads a folder; allowed is the "
+            "path of one. Add `raw: FOLDER`."
+        )
+    if not ready_made(item) and "raw" in item.extra:
+        raise StudyError(
+            f"{at}: got {raw!r}, but the generator {item.plugin!r} reads no folder and is trained; "
+            "allowed is no `raw`. Take it out, or name a generator that reads one under `plugin:`."
+        )
+
+
+def _untrained(item: Entry) -> None:
+    """Refuse settings of a training that a ready-made base never has."""
+    key = "training" if item.extra.get("training") else "autoencoder"
+    if key == "training" or key in item.extra:
+        raise StudyError(
+            f"{item.where}.{key}: got {item.extra[key]!r}, but the generator {item.plugin!r} "
+            f"comes ready-made; allowed is no `{key}`. Take it out."
+        )
+
+
+def _only_what_was_trained(
+    methods: dict[str, Entry], bases: dict[str, Entry], partitions: dict[str, Entry],
+    settings: Iterable[tuple[str, str]],
+) -> None:  # fmt: skip
+    """Refuse a method that trains a base once more where the base comes ready-made."""
+    ready = {b.extra["dataset"]: b.name for b in bases.values() if ready_made(b)}
+    others = [name for name, item in partitions.items() if item.extra["dataset"] not in ready]
+    for method, partition in settings:
+        base = ready.get(partitions[partition].extra["dataset"])
+        if base and methods[method].plugin in TRAINS_AGAIN:
+            fix = "List them under `partitions:`." if others else "Take the method off the list."
+            raise StudyError(
+                f"{methods[method].where}: trains base {base!r} once more for the request "
+                f"{partition!r}, but it comes ready-made; allowed are requests of other data sets: "
+                f"{', '.join(others) or 'none'}. {fix}"
+            )
+
+
+def _in_pairs(evidence: dict[str, Entry]) -> None:
+    """Refuse other noise of more or fewer images than `drawn` has: the two are paired."""
+    if not {"drawn", "reseeded"} <= evidence.keys():
+        return
+    drawn, reseeded = (
+        signatures.resolved(evidence[kind].signature, evidence[kind].settings)["per_condition"]
+        for kind in ("drawn", "reseeded")
+    )
+
+    def said(kind: str, value: Any) -> str:
+        return f"{value}" + ("" if "per_condition" in evidence[kind].settings else " (default)")
+
+    if drawn != reseeded:
+        raise StudyError(
+            f"diffusion.evidence.reseeded.per_condition: got {said('reseeded', reseeded)}, allowed "
+            f"is {said('drawn', drawn)}, that of drawn, with whose images these are paired. Set "
+            f"`reseeded: {{per_condition: {drawn}}}`."
+        )
 
 
 def of_partition(item: Entry, partition: str) -> bool:

@@ -16,9 +16,10 @@ def measure(judged: dict[str, np.ndarray], prompts: tuple[str, ...]) -> dict[str
         retain_accuracy = share of retain prompts' images that show the prompt's class
         goes_to         = share of forget prompts' images in their most frequent other class
 
-    A model that draws noise has forget_accuracy near 0: read it beside integrity. Where prompts
-    name two domains by their last two words (a colour and a shape) and all forgotten ones share
-    a word: UA, IRA and CRA (see `canvas.accuracies`, CRA on retain prompts); None elsewhere.
+    A model that draws noise has forget_accuracy near 0: read it beside integrity. Where the last
+    two words of the K prompts (a colour and a shape) are all pairs of A x B, each once, |A| >= 2,
+    |B| >= 2, |A| |B| = K, and the forgotten ones are all that share a word: UA, IRA and CRA (see
+    `canvas.accuracies`, CRA on retain prompts); None elsewhere.
     Reference: UnlearnCanvas, arXiv:2402.11846.
     """
     seen, asked, forget = judged["logits"].argmax(1), judged["prompt"], judged["forget"]
@@ -37,12 +38,11 @@ def measure(judged: dict[str, np.ndarray], prompts: tuple[str, ...]) -> dict[str
 def _canvas(
     seen: np.ndarray, asked: np.ndarray, gone: np.ndarray, prompts: tuple[str, ...]
 ) -> dict[str, float | None]:
-    pairs = [prompt.split()[-2:] for prompt in prompts]
-    two = all(len(pair) == 2 for pair in pairs) and len(set(map(tuple, pairs))) == len(pairs)
+    pairs = [tuple(prompt.split()[-2:]) for prompt in prompts]
     both: tuple[Literal[0, 1], ...] = (0, 1)
-    domains = [d for d in both if two and len({pairs[label][d] for label in gone}) == 1]
+    domains = [d for d in both if _full(pairs) and len({pairs[label][d] for label in gone}) == 1]
     shared = [d for d in domains if sum(p[d] == pairs[gone[0]][d] for p in pairs) == len(gone)]
-    if len(shared) != 1 or min(len({p[d] for p in pairs}) for d in both) < 2:
+    if len(shared) != 1:
         return {"ua": None, "ira": None, "cra": None}
     table = grid([" ".join(pair) for pair in pairs])
     counts = confusion(
@@ -51,3 +51,14 @@ def _canvas(
     target = int(table.places[gone[0], shared[0]])
     found = accuracies(counts, shared[0], target, "retain")
     return {"ua": found.ua, "ira": found.ira, "cra": found.cra}
+
+
+def _full(pairs: list[tuple[str, ...]]) -> bool:
+    """Whether K pairs of words are all of A x B, each once, with |A| >= 2 and |B| >= 2.
+
+    Else the words are no two domains: "a picture of a Coat", "a picture of a Ankle boot".
+    """
+    if any(len(pair) != 2 for pair in pairs) or len(set(pairs)) != len(pairs):
+        return False
+    first, second = ({pair[d] for pair in pairs} for d in (0, 1))
+    return min(len(first), len(second)) >= 2 and len(first) * len(second) == len(pairs)

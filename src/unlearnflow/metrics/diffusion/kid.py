@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unlearnflow.kernel_distance import mmd2
+from unlearnflow.kernel_distance import mmd2, paired_mmd2
 
 
 def measure(
@@ -13,12 +13,25 @@ def measure(
 ) -> dict[str, float]:  # fmt: skip
     """Return kid_real and kid_original: unbiased MMD^2, k(x, y) = (x.y / d + 1)^3, on all images.
 
-    Of retain prompts; see the Frechet distance's docstring for what is real. It may be negative.
-    All rows at once: with few images subsets would only add noise.
-    Reference: Binkowski et al. 2018 (arXiv:1801.01401).
+        kid_real     = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(r_i, r_j) - 2 mean k(x_i, r_j)
+        kid_original = mean_{i != j} [k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i)]
+
+    Of retain prompts: x_i is the model's image, y_i the original's from the same noise, r a real
+    row; see the Frechet distance's docstring for what is real. kid_original leaves out k(x_i, y_i):
+    a pair is not independent and would pull it down. It is 0 for the same images, and either may
+    be negative by chance. All rows at once: with few images subsets would only add noise.
+    ValueError where x and y are not of the same prompts in the same order.
+    Reference: Binkowski et al. 2018 (arXiv:1801.01401); Gretton et al. 2012 (JMLR 13), equation 4.
     """
     kept = ~judged["forget"]
-    ours = judged["features"][kept]
-    true = real["features"][np.isin(real["labels"], judged["prompt"][kept])]
-    first = original_judged["features"][~original_judged["forget"]]
-    return {"kid_real": mmd2(ours, true), "kid_original": mmd2(ours, first)}
+    ours, asked = judged["features"][kept], judged["prompt"][kept]
+    true = real["features"][np.isin(real["labels"], asked)]
+    others = ~original_judged["forget"]
+    if not np.array_equal(asked, original_judged["prompt"][others]):
+        raise ValueError(
+            f"kid: {len(asked)} images of retain prompts and {int(others.sum())} of the original; "
+            "allowed are images of the same prompts in the same order, drawn from the same noise. "
+            "Draw both from one request with one per_condition."
+        )
+    first = original_judged["features"][others]
+    return {"kid_real": mmd2(ours, true), "kid_original": paired_mmd2(ours, first)}

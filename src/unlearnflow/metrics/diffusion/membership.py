@@ -19,21 +19,27 @@ def measure(
     0.5: cannot be told apart. Retrain never met the forget rows, so that its AUC shows how the two
     sides of the data differ by themselves: excess is the reading. error: standard error of auc
     (Hanley and McNeil), n rows of one data set. A ratio far above 1 says that the concept's rows
-    are denoised worse than by a model that never met them. None where a loss is not finite.
+    are denoised worse than by a model that never met them. None where a loss is not finite: all of
+    them where it is the model's, excess and ratio where it is retrain's.
     Reference: Matsumoto et al. 2023 (arXiv:2302.03262).
     """
     ours, theirs = denoising_losses, retrain_denoising_losses
     members, others = -ours["forget"], -ours["unseen"]
     names = [f"auc_{t}" for t in ours["timesteps"].tolist()]
-    if not (np.isfinite(members).all() and np.isfinite(others).all()):
+    if not _finite(ours):
         return dict.fromkeys([*names, "auc", "error", "excess", "ratio"])
     whole = auc(members.mean(1), others.mean(1))
     each: dict[str, float | None] = {
         name: auc(members[:, i], others[:, i]) for i, name in enumerate(names)
     }
-    return each | {
-        "auc": whole,
-        "error": auc_error(whole, len(members), len(others)),
+    values = each | {"auc": whole, "error": auc_error(whole, len(members), len(others))}
+    if not _finite(theirs):
+        return values | {"excess": None, "ratio": None}
+    return values | {
         "excess": whole - auc(-theirs["forget"].mean(1), -theirs["unseen"].mean(1)),
         "ratio": float(ours["forget"].mean() / theirs["forget"].mean()),
     }
+
+
+def _finite(losses: dict[str, np.ndarray]) -> bool:
+    return all(bool(np.isfinite(losses[side]).all()) for side in ("forget", "unseen"))
