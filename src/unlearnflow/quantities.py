@@ -135,8 +135,12 @@ DIFFUSION = (
              "Mean LPIPS between what the original and the model draw from the same noise and "
              "retain prompt, over that of two seeds of the original. 0: untouched, 1: a re-drawn "
              "seed. It says 'did not touch', not 'as if never trained': see retrain."),
-    Quantity("integrity", "integrity_p95", "LPIPS p95", 3,
-             "95th percentile of these distances, not normalised."),
+    Quantity("integrity", "integrity_low", "integrity, low", 3,
+             "Lower end of its 95% bootstrap interval over retain prompts."),
+    Quantity("integrity", "integrity_high", "integrity, high", 3, "The upper end."),
+    Quantity("integrity", "integrity_median", "LPIPS median", 3,
+             "Median of these distances, not normalised."),
+    Quantity("integrity", "integrity_p95", "LPIPS p95", 3, "Their 95th percentile."),
     Quantity("integrity", "forget_distance", "moved, forget", 3,
              "The same ratio on forget prompts. Good: large."),
     Quantity("fid", "fid_real", "FID real (judge)", 2,
@@ -148,7 +152,8 @@ DIFFUSION = (
              "alone."),
     Quantity("kid", "kid_real", "KID real (judge)", 4, "Kernel distance to real rows."),
     Quantity("kid", "kid_original", "KID original (judge)", 4,
-             "The same to the original's images; below 0 when they are the same ones."),
+             "The same to the original's images from the same noise, pairs left out; 0 when they "
+             "are the same ones, and around 0, so below it at times, when they hardly differ."),
     Quantity("clip_score", "clip_retain", "CLIPScore retain", 3,
              "2.5 max(cos, 0) by the study's CLIP, retain prompts."),
     Quantity("clip_score", "clip_forget", "CLIPScore forget", 3, "The same, forget prompts."),
