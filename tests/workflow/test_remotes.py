@@ -27,6 +27,27 @@ NOTHING = "Nothing to be done"
 MODEL = "data/unlearned/classifier/digits-resnet_tiny/s0/class_3/{method}/u{u}.safetensors"
 CONFIG = "workflow/config/digits.yaml"
 FINETUNE = "src/unlearnflow/methods/classifier/finetune.py"
+SECOND = """\
+study: second
+question: Does one study come without the other's files?
+seeds: {data: 0, training: [0], unlearning: [0], per_job: all}
+datasets:
+  digits: {validation: 0.1, test: 0.2, judge: 0.5}
+classifier:
+  bases:
+    resnet_tiny: {dataset: digits, training: {epochs: 1, lr: 0.1}}
+  partitions:
+    class_3: {plugin: by_class, label: 3}
+  methods:
+    original: {}
+    retrain: {}
+    l1_sparse: {epochs: 1}
+  metrics:
+    accuracy: {}
+    tug_of_war: {}
+report:
+  tables: {classifier: {}}
+"""
 
 
 def configure(folder: Path, url: str | None, link: str = "copy", **settings: object) -> None:
@@ -199,6 +220,43 @@ def test_one_cell_comes_with_what_it_is_made_from(published: Path, clone: Path) 
     assert not any(p.startswith(("data/evidence", "data/measured", "data/shadowed")) for p in here)
     assert "8 files fetched, 8 wanted" in told.text
     assert NOTHING in snakemake(clone, cell).text
+
+
+def test_one_study_comes_without_the_files_of_another(published: Path, tmp_path: Path) -> None:
+    """Two studies share folders, data set and base; each has methods and reports of its own."""
+    shutil.copytree(published.parent, tmp_path / "both", symlinks=True)
+    project, clone = tmp_path / "both/project", tmp_path / "clone"
+    lab = str(project.parent / "lab")
+    configure(project, lab)
+    first = set(inodes(project))
+    (project / CONFIG).with_name("second.yaml").write_text(SECOND)
+    snakemake(project, "--config", "study=second")
+    command(project, "dvc", "add", "-q", "reports/second")
+    command(project, "dvc", "commit", "-q", "-f")
+    command(project, "git", "add", "-A")
+    command(project, "git", "commit", "-q", "-m", "second study")
+    command(project, "dvc", "push", "-q")
+    command(tmp_path, "git", "clone", "-q", str(project), str(clone))
+    configure(clone, lab)
+
+    both = artifacts(project)
+    with_git = set(inodes(clone))  # summaries and *.dvc files
+    told = snakemake(clone, "pull", "--config", "study=second")
+    come = artifacts(clone)
+    assert come == {p: both[p] for p in come}
+    fetched = come.keys() - with_git
+    own = both.keys() - first - with_git
+    kinds = {"evidence", "measured", "second", "timing", "unlearned"}
+    assert {p.split("/")[1] for p in own} == kinds
+    assert own <= fetched
+    assert {"data/images/digits.npz", MODEL.format(method="retrain", u=0)} <= fetched
+    theirs = ("/finetune/", "/gradient_ascent/", "/shadowed/", "/shadows/", "reports/digits/")
+    assert [p for p in fetched if any(part in p for part in theirs)] == []
+    assert f"{len(fetched)} files fetched, {len(fetched)} wanted" in told.text
+    assert NOTHING in snakemake(clone, "-n", "--config", "study=second").text
+
+    snakemake(clone, "pull")
+    assert artifacts(clone) == both
 
 
 def test_a_remote_that_lost_a_file_costs_nothing_else(published: Path, clone: Path) -> None:
