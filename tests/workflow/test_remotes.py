@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from miniature import Outcome, command, inodes, once, snakemake
+from miniature import Outcome, command, inodes, made, methods_of, once, snakemake
 
 from unlearnflow import io
 
@@ -387,6 +387,23 @@ def test_the_treaty_holds_with_links(link: str, published: Path, clone: Path, ed
     assert rows["shadow"] == ["1"]
     assert "base" not in rows
     edit(clone / "src/unlearnflow/shared_by_two.py", "VALUE = 2", "VALUE = 1")
+    before = inodes(clone)
+    edit(clone / CONFIG, "gradient_ascent: {epochs: 1}", "gradient_ascent: {epochs: 2}")
+    plainly(clone, "data_measured")
+    again = made(before, inodes(clone))
+    assert methods_of(again) == {"gradient_ascent"}
+    assert {p.split("/")[1] for p in again} == {"unlearned", "evidence", "measured"}
+    assert complete(clone.parent / "cache") >= kept
+    # A touch renews ages, those of the cache's files too, and hides no change.
+    edit(clone / CONFIG, "gradient_ascent: {epochs: 2}", "gradient_ascent: {epochs: 3}")
+    plainly(clone, "--touch")
+    told = snakemake(clone, "audit", check=False)
+    assert told.status != 0
+    assert "gradient_ascent.json has changed since" in told.text
+    before = inodes(clone)
+    plainly(clone)
+    assert methods_of(made(before, inodes(clone))) == {"gradient_ascent"}
+    snakemake(clone, "audit")
     # One job makes the models of all seeds: it replaces a current one, a link, beside a new one.
     edit(clone / CONFIG, "unlearning: [0]", "unlearning: [0, 1]")
     before = io.sha256(model)
