@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from miniature import Outcome, command, inodes, once, snakemake
+from miniature import Outcome, command, inodes, made, methods_of, once, snakemake
 
 from unlearnflow import io
 
@@ -27,6 +28,28 @@ NOTHING = "Nothing to be done"
 MODEL = "data/unlearned/classifier/digits-resnet_tiny/s0/class_3/{method}/u{u}.safetensors"
 CONFIG = "workflow/config/digits.yaml"
 FINETUNE = "src/unlearnflow/methods/classifier/finetune.py"
+HEAD = ["tracked by DVC", "missing here", "of files", "MB of the whole"]
+SECOND = """\
+study: second
+question: Does one study come without the other's files?
+seeds: {data: 0, training: [0], unlearning: [0], per_job: all}
+datasets:
+  digits: {validation: 0.1, test: 0.2, judge: 0.5}
+classifier:
+  bases:
+    resnet_tiny: {dataset: digits, training: {epochs: 1, lr: 0.1}}
+  partitions:
+    class_3: {plugin: by_class, label: 3}
+  methods:
+    original: {}
+    retrain: {}
+    l1_sparse: {epochs: 1}
+  metrics:
+    accuracy: {}
+    tug_of_war: {}
+report:
+  tables: {classifier: {}}
+"""
 
 
 def configure(folder: Path, url: str | None, link: str = "copy", **settings: object) -> None:
@@ -151,20 +174,91 @@ def test_a_killed_push_is_resumed(published: Path, clone: Path, tmp_path: Path) 
 # ---------------------------------------------------------------- parts of a study
 
 
-def test_a_clone_without_a_remote_says_what_it_lacks(clone: Path) -> None:
-    told = snakemake(clone, "-n", "--config", "given=measurements", check=False)
-    assert told.status != 0
-    assert "files that the reports are drawn from are not here" in told.text
-    rows = {line.split()[0]: line.split()[1:] for line in told.text.splitlines() if line.split()}
-    assert rows["data/measured"][:2] == ["22", "22"]
-    assert float(rows["data/evidence"][2]) > 1  # megabytes
-    assert "names no DVC remote" in told.text
-    assert "data/measured" in snakemake(clone, "audit", check=False).text
-    assert not (clone / "data/measured").exists()
-    told = snakemake(clone, "pull", "--config", "pull=*/finetune/*", check=False)
-    assert told.status != 0
-    assert "names no DVC remote" in told.text
+def lacks(text: str) -> dict[str, list[str]]:
+    """Return tracked folder -> [missing here, of files, MB of the whole] of a message's table."""
+    lines = [re.split("  +", line) for line in text.splitlines()]
+    assert HEAD in lines, text
+    return {row[0]: row[1:] for row in lines[lines.index(HEAD) + 1 :] if len(row) == 4}
+
+
+def size(folder: Path) -> str:
+    """Return the size of a folder's files in MB as the table gives it."""
+    return f"{sum(p.stat().st_size for p in folder.rglob('*') if p.is_file()) / 1e6:.1f}"
+
+
+def test_a_clone_without_a_remote_says_what_it_lacks(published: Path, clone: Path) -> None:
+    def refused(*words: str) -> str:
+        told = snakemake(clone, *words, check=False)
+        assert told.status != 0
+        return told.text
+
+    add = "names no DVC remote: `dvc remote add -d NAME URL` (a folder, ssh://... or s3://...), "
+    unlearned = size(published / "data/unlearned")
+
+    text = refused("-n", "--config", "given=measurements")
+    assert "files that the reports are drawn from are not here" in text
+    assert lacks(text)["data/measured"][:2] == ["22", "22"]
+    assert lacks(text)["data/unlearned"] == ["4", "8", unlearned]  # records alone
+    assert lacks(text)["data/evidence"][2] == size(published / "data/evidence")
+    assert add + 'then `snakemake pull --config "pull=measurements"`' in text
+
+    for target in ("pull", "verify", "audit"):
+        text = refused(target)
+        assert lacks(text)["data/unlearned"] == ["8", "8", unlearned]
+        assert lacks(text)["reports/digits/figures"][:2] == ["4", "4"]
+        assert add + "then `snakemake pull`." in text
+
+    # Beside the cell's own model comes that of `retrain`, against which it is measured.
+    for target in ("pull", "verify"):
+        text = refused(target, "--config", f"{target}=*/finetune/*")
+        assert lacks(text)["data/unlearned"] == ["4", "8", unlearned]
+        assert not any(folder.startswith("reports/") for folder in lacks(text))
+        assert add + 'then `snakemake pull --config "pull=*/finetune/*"`.' in text
     assert not (clone / "data/unlearned").exists()
+
+
+def test_a_remote_that_is_not_the_default_is_named(published: Path, clone: Path) -> None:
+    """DVC fetches from the default remote alone; what the message says to do is enough."""
+    command(clone, "dvc", "remote", "add", "-q", "lab", str(published.parent / "lab"))
+    told = snakemake(clone, "pull", "--config", "pull=data/images/*", check=False)
+    assert told.status != 0
+    assert lacks(told.text)["data/images"][:2] == ["2", "2"]
+    advice = '`dvc remote default lab`, then `snakemake pull --config "pull=data/images/*"`'
+    assert advice in told.text
+    command(clone, "dvc", "remote", "default", "-q", "lab")
+    told = snakemake(clone, "pull", "--config", "pull=data/images/*")
+    assert "2 files fetched, 2 wanted" in told.text
+
+
+@pytest.mark.parametrize("file", ["repository", "local", "user", "system"])
+def test_what_is_said_of_remotes_is_what_dvc_reads(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sharing
+
+    clone = tmp_path / "clone"
+    config = {
+        "repository": clone / ".dvc/config",
+        "local": clone / ".dvc/config.local",
+        "user": tmp_path / "user/config",
+        "system": tmp_path / "system/config",
+    }[file]
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "user"))
+    monkeypatch.setenv("DVC_SYSTEM_CONFIG_DIR", str(tmp_path / "system"))
+    clone.mkdir()
+    config.parent.mkdir(parents=True)
+    (clone / "dvc.lock").write_text("outs:\n- path: data/images\n  size: 5\n  nfiles: 1\n")
+
+    def told(text: str) -> str:
+        config.write_text(text)
+        return sharing.told(["data/images/a.npz"], clone)
+
+    lab, shelf = "['remote \"lab\"']\n    url = /lab\n", "['remote \"shelf\"']\n    url = /s\n"
+    assert "names no DVC remote: `dvc remote add -d NAME URL`" in told("")
+    assert "`dvc remote default lab`, then `snakemake pull`" in told(lab)
+    assert "`dvc remote default NAME` (there are lab, shelf), then" in told(lab + shelf)
+    assert "`dvc remote default lab`, then" in told("[core]\n    remote = shelf\n" + lab)
+    assert "Fetch them: `snakemake pull`." in told("[core]\n    remote = lab\n" + lab + shelf)
 
 
 def test_reports_are_drawn_from_measurements_alone(
@@ -199,6 +293,43 @@ def test_one_cell_comes_with_what_it_is_made_from(published: Path, clone: Path) 
     assert not any(p.startswith(("data/evidence", "data/measured", "data/shadowed")) for p in here)
     assert "8 files fetched, 8 wanted" in told.text
     assert NOTHING in snakemake(clone, cell).text
+
+
+def test_one_study_comes_without_the_files_of_another(published: Path, tmp_path: Path) -> None:
+    """Two studies share folders, data set and base; each has methods and reports of its own."""
+    shutil.copytree(published.parent, tmp_path / "both", symlinks=True)
+    project, clone = tmp_path / "both/project", tmp_path / "clone"
+    lab = str(project.parent / "lab")
+    configure(project, lab)
+    first = set(inodes(project))
+    (project / CONFIG).with_name("second.yaml").write_text(SECOND)
+    snakemake(project, "--config", "study=second")
+    command(project, "dvc", "add", "-q", "reports/second")
+    command(project, "dvc", "commit", "-q", "-f")
+    command(project, "git", "add", "-A")
+    command(project, "git", "commit", "-q", "-m", "second study")
+    command(project, "dvc", "push", "-q")
+    command(tmp_path, "git", "clone", "-q", str(project), str(clone))
+    configure(clone, lab)
+
+    both = artifacts(project)
+    with_git = set(inodes(clone))  # summaries and *.dvc files
+    told = snakemake(clone, "pull", "--config", "study=second")
+    come = artifacts(clone)
+    assert come == {p: both[p] for p in come}
+    fetched = come.keys() - with_git
+    own = both.keys() - first - with_git
+    kinds = {"evidence", "measured", "second", "timing", "unlearned"}
+    assert {p.split("/")[1] for p in own} == kinds
+    assert own <= fetched
+    assert {"data/images/digits.npz", MODEL.format(method="retrain", u=0)} <= fetched
+    theirs = ("/finetune/", "/gradient_ascent/", "/shadowed/", "/shadows/", "reports/digits/")
+    assert [p for p in fetched if any(part in p for part in theirs)] == []
+    assert f"{len(fetched)} files fetched, {len(fetched)} wanted" in told.text
+    assert NOTHING in snakemake(clone, "-n", "--config", "study=second").text
+
+    snakemake(clone, "pull")
+    assert artifacts(clone) == both
 
 
 def test_a_remote_that_lost_a_file_costs_nothing_else(published: Path, clone: Path) -> None:
@@ -256,6 +387,23 @@ def test_the_treaty_holds_with_links(link: str, published: Path, clone: Path, ed
     assert rows["shadow"] == ["1"]
     assert "base" not in rows
     edit(clone / "src/unlearnflow/shared_by_two.py", "VALUE = 2", "VALUE = 1")
+    before = inodes(clone)
+    edit(clone / CONFIG, "gradient_ascent: {epochs: 1}", "gradient_ascent: {epochs: 2}")
+    plainly(clone, "data_measured")
+    again = made(before, inodes(clone))
+    assert methods_of(again) == {"gradient_ascent"}
+    assert {p.split("/")[1] for p in again} == {"unlearned", "evidence", "measured"}
+    assert complete(clone.parent / "cache") >= kept
+    # A touch renews ages, those of the cache's files too, and hides no change.
+    edit(clone / CONFIG, "gradient_ascent: {epochs: 2}", "gradient_ascent: {epochs: 3}")
+    plainly(clone, "--touch")
+    told = snakemake(clone, "audit", check=False)
+    assert told.status != 0
+    assert "gradient_ascent.json has changed since" in told.text
+    before = inodes(clone)
+    plainly(clone)
+    assert methods_of(made(before, inodes(clone))) == {"gradient_ascent"}
+    snakemake(clone, "audit")
     # One job makes the models of all seeds: it replaces a current one, a link, beside a new one.
     edit(clone / CONFIG, "unlearning: [0]", "unlearning: [0, 1]")
     before = io.sha256(model)

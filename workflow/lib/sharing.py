@@ -1,16 +1,15 @@
 """What a clone must fetch for a purpose, and what is missing when it has not.
 
 DVC tracks folders; a study is a list of files in them. A record (`X.json`) stands for an artifact
-whose bytes are not needed here. Standard library only.
+whose bytes are not needed here. Standard library, and DVC where it is asked for its remotes.
 """
 
 from __future__ import annotations
 
-import configparser
 import fnmatch
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import paths
@@ -67,11 +66,18 @@ def files(graph: Graph, wanted: str | None) -> list[str]:
         whole, light = matching | behind(graph, matching), set()
     else:
         whole, light = set(graph), set()
+    return with_records(graph, whole, light)
+
+
+def with_records(
+    graph: Graph, whole: Collection[str], light: Collection[str] = frozenset()
+) -> list[str]:
+    """Return the files of `whole` artifacts and the records of `light` ones, in graph order."""
     found = []
     for path, artifact in graph.items():
         if path in whole:
             found.append(path)
-        if path in whole | light and recorded(artifact):
+        if (path in whole or path in light) and recorded(artifact):
             found.append(paths.record(path))
     return found
 
@@ -96,11 +102,28 @@ def root_of(path: str, roots: Iterable[str]) -> str:
     return next((r for r in roots if path == r or path.startswith(r + "/")), "")
 
 
-def has_remote(folder: Path) -> bool:
-    """Whether the clone's own DVC configuration names a remote."""
-    config = configparser.ConfigParser(interpolation=None, strict=False)
-    config.read([folder / ".dvc/config", folder / ".dvc/config.local"], encoding="utf-8")
-    return any("remote" in section for section in config.sections())
+def lacks_remote(folder: Path) -> str:
+    """Return what to do before DVC can fetch anything: '' where it has a default remote.
+
+    DVC reads four files: the system's, the user's, `.dvc/config` and `.dvc/config.local`.
+    """
+    from dvc.config import Config
+
+    config = Config(str(folder / ".dvc"), validate=False)
+    names = sorted(config.get("remote", {}))
+    if config.get("core", {}).get("remote") in names:
+        return ""
+    if not names:
+        return (
+            "This clone names no DVC remote: `dvc remote add -d NAME URL` (a folder, ssh://... or "
+            "s3://...)"
+        )
+    if len(names) == 1:
+        return f"None of DVC's remotes is the default one: `dvc remote default {names[0]}`"
+    return (
+        "None of DVC's remotes is the default one: `dvc remote default NAME` "
+        f"(there are {', '.join(names)})"
+    )
 
 
 def told(missing: list[str], folder: Path, wanted: str | None = None) -> str:
@@ -116,7 +139,7 @@ def told(missing: list[str], folder: Path, wanted: str | None = None) -> str:
             "tracked by DVC": root,
             "missing here": n,
             "of files": sizes[root][1],
-            "MB": f"{sizes[root][0] / 1e6:.1f}",
+            "MB of the whole": f"{sizes[root][0] / 1e6:.1f}",
         }
         for root, n in sorted(count.items())
     ]
@@ -125,13 +148,8 @@ def told(missing: list[str], folder: Path, wanted: str | None = None) -> str:
         lines.append(f"DVC does not track {untracked} of them: only a run makes these.")
     if rows:
         pull = "`snakemake pull" + (f' --config "pull={wanted}"`' if wanted else "`")
-        if not has_remote(folder):
-            pull = (
-                "This clone names no DVC remote: `dvc remote add -d NAME URL` (a folder, ssh://... "
-                f"or s3://...), then {pull}"
-            )
-        else:
-            pull = f"Fetch them: {pull}"
+        first = lacks_remote(folder)
+        pull = f"{first}, then {pull}" if first else f"Fetch them: {pull}"
         lines.append(f"{pull}. Or make them anew: `snakemake`.")
     return "\n".join(lines)
 

@@ -18,7 +18,8 @@ rows = book.audit()
 if rows:
     missing = [row["artifact"] for row in rows if row["reason"] == "missing"]
     stale = ledger.table([row for row in rows if row["reason"] != "missing"])
-    told = f"{len(missing)} are not here.\n{sharing.told(missing, Path.cwd())}" if missing else ""
+    lacking = sharing.absent(sharing.with_records(study.graph, missing), Path.cwd())
+    told = f"{len(missing)} are not here.\n{sharing.told(lacking, Path.cwd())}" if missing else ""
     sys.exit(
         f"audit of {study.name}: {len(rows)} of {len(study.graph) - 1} artifacts are not what the "
         f"study says. Run snakemake to make them anew.\n{stale}\n{told}"

@@ -12,7 +12,7 @@ root = Path(snakemake.scriptdir).resolve().parents[1]
 study = Study(snakemake.config, root)
 cooked = {path: recipes.digest(text) for path, text in recipes.cook(study).items()}
 print(overview.describe(study, ledger.Ledger(study.graph, cooked, Path.cwd()), Path.cwd()))
-missing = sharing.absent(study.graph, Path.cwd())
+missing = sharing.absent(sharing.files(study.graph, None), Path.cwd())
 sizes = sharing.tracked(Path.cwd())
 if any(sharing.root_of(path, sizes) for path in missing):
     print(f"\n{sharing.told(missing, Path.cwd())}")

@@ -64,10 +64,12 @@ if not chosen:
     sys.exit(f"verify: no artifact of {study.name} matches {pattern!r}; see `snakemake -n`.")
 absent = sharing.absent(sorted(chosen), Path.cwd())
 if absent:
+    asked = config.get("verify")
+    lacking = sharing.absent(sharing.files(study.graph, asked), Path.cwd())
     sys.exit(
         f"verify: {len(absent)} of {len(chosen)} artifacts are not here, the first is {absent[0]}. "
         "Run snakemake or dvc pull first.\n"
-        f"{sharing.told(absent, Path.cwd(), config.get('verify'))}"
+        f"{sharing.told(lacking, Path.cwd(), asked)}"
     )
 with tempfile.TemporaryDirectory(dir=".snakemake", prefix="verify-") as folder:
     there = Path(config.get("against", folder)).resolve()
