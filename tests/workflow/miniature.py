@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,14 +107,20 @@ def snakemake(folder: Path, *words: str, check: bool = True) -> Outcome:
     return command(folder, "snakemake", *words, check=check)
 
 
-def inodes(folder: Path) -> dict[str, int]:
+class Inodes(dict[str, int]):
+    """Path -> inode. The files are held open meanwhile: else a new one may get an old inode."""
+
+
+def inodes(folder: Path) -> Inodes:
     """Return path -> inode of every artifact; a file that was written anew has another inode."""
-    files = [p for top in ("data", "reports") for p in (folder / top).rglob("*") if p.is_file()]
-    return {
-        p.relative_to(folder).as_posix(): p.stat().st_ino
-        for p in files
-        if not p.name.startswith(".") and p.relative_to(folder).parts[1] not in ("logs", "recipes")
-    }
+    found, held = Inodes(), []
+    for path in (p for top in ("data", "reports") for p in (folder / top).rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and path.name[0] != "." and relative.parts[1] not in ("logs", "recipes"):
+            held.append(os.open(path, os.O_RDONLY))
+            found[relative.as_posix()] = os.fstat(held[-1]).st_ino
+    weakref.finalize(found, lambda: [os.close(file) for file in held])
+    return found
 
 
 def made(before: dict[str, int], after: dict[str, int]) -> set[str]:

@@ -48,6 +48,18 @@ def test_a_second_run_does_nothing(copy: Path) -> None:
     assert NOTHING in snakemake(copy).text
 
 
+def test_a_file_that_was_removed_and_written_anew_is_seen(tmp_path: Path) -> None:
+    """Snakemake removes an output before its job, and the new file may get the old one's inode."""
+    file = tmp_path / "data/base/a.npz"
+    file.parent.mkdir(parents=True)
+    for i in range(20):
+        file.write_text(f"{i}")
+        before = inodes(tmp_path)
+        file.unlink()
+        file.write_text("new")
+        assert inodes(tmp_path) != before
+
+
 def test_a_changed_setting_reruns_that_method_alone(copy: Path, edit: Edit) -> None:
     before = inodes(copy)
     edit(copy / CONFIG, "gradient_ascent: {epochs: 1}", "gradient_ascent: {epochs: 2}")
