@@ -5,14 +5,20 @@ Real Snakemake, real DVC, a miniature study.
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from miniature import command, inodes, made, methods_of, snakemake
+
+import instant
+import recipes
+from study import Study
 
 Edit = Callable[[Path, str, str], None]
 CONFIG = "workflow/config/digits.yaml"
@@ -106,14 +112,34 @@ def test_git_checkout_that_renews_ages_reruns_nothing(copy: Path) -> None:
 
 def test_any_order_of_ages_reruns_nothing(copy: Path) -> None:
     """`dvc pull` and `dvc checkout` give files back in any order."""
-    draw = random.Random(0)
-    files = [p for top in ("data", "reports") for p in (copy / top).rglob("*") if p.is_file()]
-    now = time.time()
-    for path in files:
-        age = now - draw.uniform(0, 10**6)
-        os.utime(path, (age, age))
+    shuffle_ages(copy)
     assert NOTHING in snakemake(copy).text
     assert "all" in snakemake(copy, "audit").text
+
+
+def shuffle_ages(folder: Path) -> None:
+    """Give all artifacts, records and recipes random ages."""
+    draw = random.Random(0)
+    now = time.time()
+    for path in (p for top in ("data", "reports") for p in (folder / top).rglob("*")):
+        age = now - draw.uniform(0, 10**6)
+        os.utime(path, (age, age))
+
+
+def test_any_order_of_ages_reruns_nothing_where_a_job_makes_many(tmp_path: Path) -> None:
+    """Snakemake compares a job's oldest output with its youngest input, whichever they belong to.
+
+    Twenty cells of each method, all seeds in one job. The audit alone is left to do.
+    """
+    root = instant.project(tmp_path / "project")
+    config = instant.study(2, 5, 4)
+    study = Study(config, root)
+    instant.pretend(study.graph, recipes.pin(study, root), root)
+    (root / "study.json").write_text(json.dumps(config))
+    shuffle_ages(root)
+    told = snakemake(root, "-n", "--configfile", "study.json").text
+    counted = dict(re.findall(r"^(\w+) +(\d+)$", told, re.M))
+    assert counted == {"audited": "1", "all": "1", "total": "2"}
 
 
 def test_a_fresh_clone_after_dvc_pull_does_nothing(copy: Path) -> None:

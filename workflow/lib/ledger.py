@@ -112,8 +112,10 @@ class Ledger:
     def settle(self) -> int:
         """Make ages follow from content; return how many files were given another age.
 
-        A current artifact that is older than one of its inputs becomes as old as the youngest of
-        them. A stale one that could pass for current becomes very old. Files that share an inode
+        A current artifact that is older than an input of its own, or of another current one of its
+        recipe (one job may have made both, and Snakemake compares its oldest output with its
+        youngest input), becomes as old as the youngest of them. A stale one that could pass for
+        current becomes very old. Files that share an inode
         (hard links of DVC's cache, artifacts with the same bytes) move together, so this is
         repeated until nothing moves; a stale file is first parted from those it is linked with.
         """
@@ -135,18 +137,18 @@ class Ledger:
         One job makes a cell's files of all seeds, and Snakemake refuses to replace a file that is
         write-protected, as hard links of the cache are.
         """
-
-        def made_with(path: str) -> str:
-            inputs = self.graph[path].inputs
-            return inputs.get("recipe") or made_with(next(iter(inputs.values())))
-
-        stale = {made_with(path) for path in self.reasons}
+        stale = {self._made_with(path) for path in self.reasons}
         for path in self.graph if stale else ():
             file = self.folder / path
-            if made_with(path) not in stale or not file.is_file() or file.is_symlink():
+            if self._made_with(path) not in stale or not file.is_file() or file.is_symlink():
                 continue
             if not os.access(file, os.W_OK):
                 _part(file)
+
+    def _made_with(self, path: str) -> str:
+        """Return the recipe of an artifact; of one without, that of its first input."""
+        inputs = self.graph[path].inputs
+        return inputs.get("recipe") or self._made_with(next(iter(inputs.values())))
 
     def _settle_once(self) -> int:
         ages: dict[str, int] = {}
@@ -159,27 +161,28 @@ class Ledger:
                 ages[path] = max(file.lstat().st_mtime_ns, file.stat().st_mtime_ns)
             return ages[path]
 
-        for artifact in self.graph.values():
+        there = [a for a in self.graph.values() if (self.folder / a.path).exists()]
+        youngest: dict[str, int] = {}
+        for artifact in (a for a in there if a.path not in self.reasons):
+            inputs = [p for p in artifact.inputs.values() if (self.folder / p).exists()]
+            recipe = self._made_with(artifact.path)
+            youngest[recipe] = max([youngest.get(recipe, 0), *map(age_as_input, inputs)])
+        for artifact in there:
             file = self.folder / artifact.path
             reason = self.reasons.get(artifact.path, "")
-            if not file.exists():
-                continue
             own = file.lstat().st_mtime_ns
             if reason:
                 wanted = LONG_AGO
                 if own != wanted and file.lstat().st_nlink > 1:
                     _part(file)
             else:
-                here = [p for p in artifact.inputs.values() if (self.folder / p).exists()]
-                needed = max(map(age_as_input, here), default=0)
-                wanted = max(own, needed)
+                wanted = max(own, youngest[self._made_with(artifact.path)])
             if own != wanted:
                 try:
                     os.utime(file, ns=(wanted, wanted), follow_symlinks=False)
                 except PermissionError:  # a hard link of a cache that somebody else owns
                     _part(file)
                     os.utime(file, ns=(wanted, wanted))
-                ages.pop(artifact.path, None)
                 moved += 1
         return moved
 
