@@ -327,6 +327,7 @@ def looks(folder: Path) -> dict[str, tuple[int, int]]:
 
 def test_the_profile_changes_no_recipe_and_needs_no_slurm_to_plan(copy: Path) -> None:
     """A finished study is finished under the profile too, also where SLURM is not installed."""
+    miniature.snakemake(copy, "-n", "all")  # ages settle
     before = looks(copy)
     told = without_slurm(
         copy, "snakemake", "--workflow-profile", "workflow/profiles/slurm", "-n", "all"
